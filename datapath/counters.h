@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* counters.h - Every datapath counter, declared once
+ *
+ * X(name, sentence): the structs below, the statistics log, and whatever else
+ * shows counters are projections of these two tables.
+ *
+ * Threads: one writer, the PMD thread that polls the ring or wire; read relaxed
+ * by the control thread.  A counter only grows while its object lives.
+ */
+#ifndef VUNETD_COUNTERS_H
+#define VUNETD_COUNTERS_H
+
+#include <stdint.h>
+
+/* One virtqueue */
+#define VQ_COUNTERS(X)                                                             \
+	X(packets, "frames carried")                                               \
+	X(bytes, "bytes of those frames, without the virtio-net header")           \
+	X(hits, "addresses the IOTLB translated")                                  \
+	X(misses, "addresses that had to be asked of the front-end")               \
+	X(calls, "interrupts raised in the guest")                                 \
+	X(no_mbuf, "bursts cut short because the mbuf pool was empty")             \
+	X(drop_too_big, "frames larger than the guest's buffers or than allowed")  \
+	X(drop_runt, "frames shorter than an Ethernet header")                     \
+	X(err_index, "descriptor indexes beyond the ring")                         \
+	X(err_chain, "descriptor chains that loop or exceed the ring")             \
+	X(err_indirect, "indirect tables of bad size, nested or not negotiated")   \
+	X(err_direction, "buffers readable where writable is due, or the reverse") \
+	X(err_length, "chains too short for the virtio-net header, or wrapping")   \
+	X(err_ring, "rings stopped: the available index jumped beyond the ring")
+
+/* One wire: a port queue and the queue pair it is wired to */
+#define WIRE_COUNTERS(X)                                                        \
+	X(port_rx, "frames received from the port")                             \
+	X(port_tx, "frames sent to the port")                                   \
+	X(drop_guest_down, "frames for a guest that is not there")              \
+	X(drop_guest_full, "frames the guest had no buffers for in time")       \
+	X(drop_guest_miss, "frames whose buffers were not translated in time")  \
+	X(drop_port_full, "frames the port did not take in time")
+
+#define COUNTER_MEMBER(name, help) uint64_t name;
+
+struct vq_counters {
+	VQ_COUNTERS(COUNTER_MEMBER)
+};
+
+struct wire_counters {
+	WIRE_COUNTERS(COUNTER_MEMBER)
+};
+
+/* Single-writer increment: no atomic read-modify-write, no torn read elsewhere */
+#define COUNTER_ADD(c, n) \
+	__atomic_store_n(&(c), __atomic_load_n(&(c), __ATOMIC_RELAXED) + (n), __ATOMIC_RELAXED)
+#define COUNTER_READ(c) __atomic_load_n(&(c), __ATOMIC_RELAXED)
+
+#endif /* VUNETD_COUNTERS_H */

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pmd.h - Poll-mode threads and the lists they poll
+ *
+ * Theory of operation
+ * ===================
+ * One thread per configured core runs through its poll list for ever.  The
+ * list is immutable: the control thread *publishes* a new one, waits a grace
+ * period, and only then frees the old list or anything that only it named.
+ * A thread reports quiescence after every entry it polled, so a grace period
+ * is microseconds.
+ *
+ * Taking anything away from the threads is always: publish lists without it,
+ * pmd_synchronize(), act, publish again.
+ *
+ *   control thread                      PMD thread
+ *   --------------                      ----------
+ *   build list L2                       observe list (acquire)
+ *   publish L2 (release)                poll each entry,
+ *   grace period:                         report quiescence after each,
+ *     every thread reported quiescence    and observe the list again when
+ *     and observed L2                     the round is over or it changed
+ *   free L1
+ *
+ * Threads
+ * -------
+ *   pmd_set_*, pmd_publish, pmd_synchronize   control thread (CTL_ONLY)
+ *   the loop                                  its own thread (PMD_ONLY)
+ *   pmd_heartbeat                             any thread
+ */
+#ifndef VUNETD_PMD_H
+#define VUNETD_PMD_H
+
+#include <stdint.h>
+
+#include "iotlb/thread_role.h"
+
+struct rte_rcu_qsbr;
+struct vq;
+struct wire;
+struct pmd_set;
+
+/**
+ * struct poll_entry - One thing to poll: a wire, and the rings at its guest end
+ * @wire:	Wire
+ * @to_guest:	Receive ring of the guest, or NULL
+ * @from_guest:	Transmit ring of the guest, or NULL
+ */
+struct poll_entry {
+	struct wire *wire;
+	struct vq *to_guest;
+	struct vq *from_guest;
+};
+
+/**
+ * pmd_set_new() - Start one poll-mode thread on each core
+ * @cores:	CPU numbers
+ * @n_cores:	How many, at least 1
+ * @ret_set:	Owned by the caller
+ *
+ * Each thread registers with EAL, is pinned to its core, and polls an empty
+ * list.  The caller must not run on these cores itself if it can avoid it.
+ *
+ * Return: 0 or -errno; nothing is left running after a failure
+ */
+int pmd_set_new(const unsigned int *cores, unsigned int n_cores, struct pmd_set **ret_set) CTL_ONLY;
+
+/**
+ * pmd_set_free() - Stop the threads, join them and free the set
+ * @set:	Set or NULL
+ */
+void pmd_set_free(struct pmd_set *set) CTL_ONLY;
+
+/**
+ * pmd_set_qsbr() - The grace-period variable that all threads report to
+ * @set:	Set, keeps it
+ */
+struct rte_rcu_qsbr *pmd_set_qsbr(struct pmd_set *set);
+
+/**
+ * pmd_set_count() - Number of threads
+ * @set:	Set
+ */
+unsigned int pmd_set_count(const struct pmd_set *set);
+
+/**
+ * pmd_publish() - Give a thread a new poll list
+ * @set:	Set
+ * @thread:	Which, 0 to pmd_set_count() - 1
+ * @entries:	Copied
+ * @n:		Number of entries, may be 0
+ *
+ * Takes effect for certain after the next pmd_synchronize(), which also frees
+ * the list it replaced.
+ *
+ * Return: 0 or -ENOMEM, and then the old list stays
+ */
+int pmd_publish(struct pmd_set *set, unsigned int thread, const struct poll_entry *entries,
+		unsigned int n) CTL_ONLY;
+
+/**
+ * pmd_synchronize() - Wait until no thread uses what was published before
+ * @set:	Set
+ */
+void pmd_synchronize(struct pmd_set *set) CTL_ONLY;
+
+/**
+ * pmd_heartbeat() - A counter that moves while the thread does
+ * @set:	Set
+ * @thread:	Which
+ */
+uint64_t pmd_heartbeat(const struct pmd_set *set, unsigned int thread);
+
+#endif /* VUNETD_PMD_H */

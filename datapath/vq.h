@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq.h - One virtqueue of a virtio-net device, the device's side
+ *
+ * Theory of operation
+ * ===================
+ * The guest writes the descriptor table and the available ring, we write the
+ * used ring (virtio 1.2, 2.7).  Every address, those of the three areas
+ * included, is an IOVA and goes through the device's IOTLB on each burst: an
+ * area may change page, and host mapping, at any byte.
+ *
+ * vq_pull() takes frames the guest transmits, vq_push() gives it frames in its
+ * receive buffers.  Each works a burst in stages, in file order: fetch the
+ * descriptors (each copied to a local once, then checked, then used), translate
+ * every piece, copy, publish the used entries with one index store, notify.
+ * Nothing of a frame is consumed before all of it translates.
+ *
+ * A miss leaves the descriptor where it is.  The ring posts the missing address
+ * and those of the available descriptors behind it (look-ahead), and is then
+ * left alone until the IOTLB gained a mapping or VQ_MISS_RETRY passed.
+ *
+ * A guest that breaks the rules is never trusted: a bad chain is returned
+ * unused (length 0) and counted by reason; a ring whose index jumps is stopped.
+ *
+ * Threads
+ * -------
+ *   vq_start, vq_stop, vq_set_call      control, while no poll list names the
+ *                                       ring (vq_set_call: at any time)
+ *   vq_pull, vq_push                    the one PMD thread that polls the ring
+ *   counters, vq_base                   vq_base only while not polled
+ */
+#ifndef VUNETD_VQ_H
+#define VUNETD_VQ_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+
+#include "datapath/counters.h"
+#include "iotlb/iotlb.h"
+
+struct rte_mbuf;
+struct rte_mempool;
+struct miss_queue;
+
+#define VQ_BURST     32    /* frames a call moves at most */
+#define VQ_SIZE_MAX  32768 /* virtio 1.2, 2.7 */
+#define VQ_FRAME_MAX 65535 /* longest frame taken from a guest, in bytes */
+
+/**
+ * struct vq_config - What the front-end said about a ring, all of it untrusted
+ * @size:	Entries, a power of two up to VQ_SIZE_MAX
+ * @base:	Next available (and used) index
+ * @desc:	IOVA of the descriptor table, 16-byte aligned
+ * @avail:	IOVA of the available ring, 2-byte aligned
+ * @used:	IOVA of the used ring, 4-byte aligned
+ * @features:	Negotiated virtio feature bits
+ * @call_fd:	eventfd to interrupt the guest with, non-blocking, or -1; stays
+ *		the caller's
+ * @guest:	Guest number, for misses
+ * @session:	Life of the device, for misses
+ * @index:	Virtqueue index; even: towards the guest, odd: from it
+ */
+struct vq_config {
+	uint64_t desc;
+	uint64_t avail;
+	uint64_t used;
+	uint64_t features;
+	int call_fd;
+	uint32_t session;
+	uint16_t guest;
+	uint16_t size;
+	uint16_t base;
+	uint8_t index;
+};
+
+struct vq;
+
+/**
+ * vq_new() - Make a virtqueue, stopped
+ * @tlb:	The device's IOTLB; borrowed, outlives the virtqueue
+ * @misses:	Where misses go; borrowed
+ * @ret_vq:	Owned by the caller
+ *
+ * Return: 0 or -ENOMEM
+ */
+int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq) CTL_ONLY;
+
+/**
+ * vq_free() - Free a virtqueue that no poll list names any more
+ * @vq:	Virtqueue or NULL
+ */
+void vq_free(struct vq *vq) CTL_ONLY;
+
+/**
+ * vq_start() - Take over a ring at the given base
+ * @vq:		Virtqueue, in no poll list
+ * @cfg:	Copied
+ *
+ * Counters go on from where they were.
+ *
+ * Return: 0; -EINVAL for a size, alignment or wrapping area the specification
+ *	does not allow; -ENOTSUP for a layout feature that was not offered
+ */
+int vq_start(struct vq *vq, const struct vq_config *cfg) CTL_ONLY;
+
+/**
+ * vq_base() - The next available index, what GET_VRING_BASE answers
+ * @vq:	Virtqueue, in no poll list
+ */
+uint16_t vq_base(const struct vq *vq) CTL_ONLY;
+
+/**
+ * vq_set_call() - Change the eventfd that interrupts the guest
+ * @vq:	Virtqueue, running or not
+ * @fd:	New descriptor or -1; the old one may be closed after a grace period
+ */
+void vq_set_call(struct vq *vq, int fd) CTL_ONLY;
+
+/**
+ * vq_counters() - The ring's counters, to be read with COUNTER_READ()
+ * @vq:	Virtqueue
+ */
+const struct vq_counters *vq_counters(const struct vq *vq);
+
+/**
+ * vq_broken() - Whether the ring was stopped for breaking the rules
+ * @vq:	Virtqueue
+ */
+bool vq_broken(const struct vq *vq);
+
+/**
+ * vq_waits_for_translation() - Whether the last burst ended at a miss
+ * @vq:	Virtqueue
+ */
+bool vq_waits_for_translation(const struct vq *vq) PMD_ONLY;
+
+/**
+ * vq_pull() - Take frames the guest transmits (virtio 1.2, 5.1.6.2)
+ * @vq:		Virtqueue with an odd index
+ * @pool:	Where mbufs come from; frames longer than one are chained
+ * @pkts:	Filled with up to @n mbufs, owned by the caller
+ * @n:		At most VQ_BURST
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames taken; what is left stays in the ring
+ */
+uint16_t vq_pull(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
+		 uint64_t now) PMD_ONLY;
+
+/**
+ * vq_push() - Give frames to the guest (virtio 1.2, 5.1.6.3)
+ * @vq:		Virtqueue with an even index
+ * @pkts:	Frames, in order; stay the caller's
+ * @n:		At most VQ_BURST
+ * @now:	rte_rdtsc() of this round
+ *
+ * A frame that can never fit the guest's buffers counts as taken
+ * (drop_too_big).
+ *
+ * Return: Frames done with, from the front; the caller frees those and offers
+ *	the others again
+ */
+uint16_t vq_push(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now) PMD_ONLY;
+
+#endif /* VUNETD_VQ_H */

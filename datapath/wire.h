@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wire.h - A port queue and the guest queue pair it is wired to
+ *
+ * Theory of operation
+ * ===================
+ * Frames from port queue i go to the guest's receive ring 2i, frames from its
+ * transmit ring 2i+1 to port queue i.  What the other side does not take at
+ * once waits in the wire, one burst in each direction, and no more is taken
+ * in meanwhile: the port's or the guest's own ring queues up behind it.  After
+ * WIRE_WAIT_US the waiting frames are dropped under a named reason, so that a
+ * peer that stands still does not hold the buffers for ever.
+ *
+ * Threads
+ * -------
+ *   wire_new, wire_free  control thread, while no poll list names the wire
+ *   wire_poll            the one PMD thread whose poll list names the wire
+ */
+#ifndef VUNETD_WIRE_H
+#define VUNETD_WIRE_H
+
+#include <stdint.h>
+
+#include "datapath/counters.h"
+#include "iotlb/thread_role.h"
+
+struct rte_mempool;
+struct vq;
+struct wire;
+
+/* How long a frame waits for a guest's buffer or a port's descriptor */
+#define WIRE_WAIT_US 100000
+
+/**
+ * wire_new() - Make a wire to one queue of a port
+ * @port_id:	ethdev port
+ * @queue:	Its receive and transmit queue
+ * @pool:	mbufs for the guest's transmissions; borrowed
+ * @ret_wire:	Owned by the caller
+ *
+ * Return: 0 or -ENOMEM
+ */
+int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool,
+	     struct wire **ret_wire) CTL_ONLY;
+
+/**
+ * wire_free() - Free a wire and the frames waiting in it
+ * @wire:	Wire or NULL, named by no poll list
+ */
+void wire_free(struct wire *wire) CTL_ONLY;
+
+/**
+ * wire_counters() - The wire's counters, to be read with COUNTER_READ()
+ * @wire:	Wire
+ */
+const struct wire_counters *wire_counters(const struct wire *wire);
+
+/**
+ * wire_poll() - Move one burst in each direction
+ * @wire:	Wire
+ * @to_guest:	The guest's receive ring, or NULL while it takes nothing: what
+ *		the port delivers is then dropped (drop_guest_down)
+ * @from_guest:	The guest's transmit ring, or NULL
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames moved
+ */
+unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_guest,
+		       uint64_t now) PMD_ONLY;
+
+#endif /* VUNETD_WIRE_H */
