@@ -19,15 +19,22 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define CONF_NAME_MAX   32
+#define CONF_NAME_MAX	32
 #define CONF_GUESTS_MAX 256
-#define CONF_PORTS_MAX  256
-#define CONF_CORES_MAX  128
+#define CONF_PORTS_MAX	256
+#define CONF_CORES_MAX	128
 #define CONF_QUEUES_MAX 128 /* queue pairs: ring numbers are 8 bits */
+#define CONF_SOCKET_MAX 100 /* sun_path holds 108: room for names derived from it */
 
 enum conf_hugepages { CONF_HUGEPAGES_AUTO, CONF_HUGEPAGES_REQUIRE, CONF_HUGEPAGES_NONE };
 enum conf_socket_mode { CONF_SOCKET_SERVER, CONF_SOCKET_CLIENT };
-enum conf_log_level { CONF_LOG_ERR, CONF_LOG_WARNING, CONF_LOG_NOTICE, CONF_LOG_INFO, CONF_LOG_DEBUG };
+enum conf_log_level {
+	CONF_LOG_ERR,
+	CONF_LOG_WARNING,
+	CONF_LOG_NOTICE,
+	CONF_LOG_INFO,
+	CONF_LOG_DEBUG
+};
 
 /**
  * struct conf_port - [port.NAME]

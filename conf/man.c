@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* man.c - The table of keys as mdoc, for vunetd.conf(5) */
+#include "conf/table.h"
+
+/**
+ * print_text() - Print a text so that no character of it is a request
+ * @out:	Where to
+ * @text:	Text
+ */
+static void print_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\')
+			fputs("\\e", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+/**
+ * print_key() - One item of a section's list
+ * @out:	Where to
+ * @key:	Key
+ */
+static void print_key(FILE *out, const struct conf_key *key)
+{
+	fprintf(out, ".It Ic %s\n", key->name);
+	print_text(out, key->help);
+	fprintf(out, "\nAllowed:\n");
+	key->type->allowed(key, out);
+	if (!key->def)
+		fprintf(out, ".\nMust be given.\n");
+	else if (!*key->def)
+		fprintf(out, ".\nEmpty by default.\n");
+	else
+		fprintf(out, ".\nThe default is\n.Cm %s .\n", key->def);
+}
+
+void conf_man(FILE *out)
+{
+	for (const struct conf_section *kind = conf_sections; kind->name; kind++) {
+		fprintf(out, ".Ss [%s%s]\n", kind->name, kind->named ? ".NAME" : "");
+		print_text(out, kind->help);
+		fprintf(out, "\n.Bl -tag -width Ds\n");
+		for (const struct conf_key *key = kind->keys; key->name; key++)
+			print_key(out, key);
+		fprintf(out, ".El\n");
+	}
+}
