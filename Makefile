@@ -79,6 +79,10 @@ $(BENCHES): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(DATAPATH) $(IOTLB)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(DPDK_LIBS) -lpthread
 
+.PHONY: test-qemu
+test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS="strict off")
+	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# image.sh - Make the test guest: Debian's 6.12 cloud kernel and a busybox
+#
+# usage: image.sh DIRECTORY
+#
+# Leaves DIRECTORY/vmlinuz and DIRECTORY/initrd.gz.  The kernel package is
+# downloaded once, not installed; the image is made again when the package, the
+# busybox, init or this file changes.  Without a network an image made before
+# is good enough, and that is said.
+
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+cache=$(cd "$1" && pwd)
+meta=linux-image-6.12-cloud-amd64
+busybox=$(command -v busybox)
+wanted="virtio-iommu virtio_net"
+
+# apt_own() - Use package lists of our own
+#
+# A Debian 12 whose sources lack the security suite has no 6.12.  Its sources
+# are not ours to change, so the lists of that suite go into the cache.
+apt_own() {
+    mkdir -p "$cache/apt/lists/partial" "$cache/apt/archives/partial"
+    echo "deb http://deb.debian.org/debian-security bookworm-security main" \
+        > "$cache/apt/sources.list"
+    apt_options="-o Dir::Etc::sourcelist=$cache/apt/sources.list -o Dir::Etc::sourceparts=-
+        -o Dir::State::lists=$cache/apt/lists -o Dir::Cache=$cache/apt"
+    # shellcheck disable=SC2086
+    apt-get $apt_options -qq update
+}
+
+# package_find() - Name the real package that the meta package stands for
+package_find() {
+    # shellcheck disable=SC2086
+    apt-cache $apt_options depends "$meta" 2>/dev/null |
+        sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1
+}
+
+# module_file() - Find a module by either spelling of its name
+module_file() {
+    find "$tree/lib/modules" -name "$(echo "$1" | sed 's/[-_]/[-_]/g').ko*"
+}
+
+# module_add() - Put a module into the image after those it needs
+#
+# What it needs stands in its own .modinfo; modules.dep is made by depmod when
+# a kernel is installed, and this one is not.
+module_add() {
+    case " $added " in *" $1 "*) return ;; esac
+    file=$(module_file "$1")
+    if [ -z "$file" ]; then
+        echo "image.sh: no module $1 in $package" >&2
+        exit 1
+    fi
+    xz -dc "$file" > "$tree/module.ko"
+    for need in $(tr '\0' '\n' < "$tree/module.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do
+        module_add "$need"
+    done
+    added="$added $1"
+    position=$((position + 1))
+    xz -dc "$(module_file "$1")" > "$root/modules/$(printf '%02d' $position)-$1.ko"
+}
+
+apt_options=
+package=$(package_find)
+if [ -z "$package" ] && apt_own; then
+    package=$(package_find)
+fi
+if [ -z "$package" ]; then
+    if [ -e "$cache/stamp" ]; then
+        echo "image.sh: $meta cannot be resolved, keeping the image made before" >&2
+        exit 0
+    fi
+    echo "image.sh: no $meta in the package lists, and none made before" >&2
+    exit 1
+fi
+
+# shellcheck disable=SC2086
+version=$(apt-cache $apt_options show "$package" | sed -n 's/^Version: //p' | head -n 1)
+stamp="$version $(cat "$busybox" "$here/init" "$here/image.sh" | sha256sum)"
+if [ -e "$cache/stamp" ] && [ "$(cat "$cache/stamp")" = "$stamp" ]; then
+    exit 0
+fi
+rm -f "$cache/stamp"
+
+# The name apt gives the file has the version's colons escaped; ours has none
+deb=$(find "$cache" -maxdepth 1 -name "${package}_${version}_*.deb")
+if [ -z "$deb" ]; then
+    echo "image.sh: downloading $package $version"
+    rm -f "$cache"/linux-image-*.deb
+    # shellcheck disable=SC2086
+    (cd "$cache" && apt-get $apt_options -qq -o APT::Sandbox::User=root download "$package")
+    deb=$(find "$cache" -maxdepth 1 -name "${package}_*.deb")
+fi
+
+tree=$cache/tree
+root=$cache/root
+rm -rf "$tree" "$root"
+mkdir -p "$tree" "$root/bin" "$root/modules"
+dpkg-deb -x "$deb" "$tree"
+cp "$busybox" "$root/bin/busybox"
+ln -s busybox "$root/bin/sh"
+cp "$here/init" "$root/init"
+chmod 755 "$root/init"
+added=
+position=0
+for module in $wanted; do
+    module_add "$module"
+done
+(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$cache/initrd.gz"
+cp "$tree"/boot/vmlinuz-* "$cache/vmlinuz"
+rm -rf "$tree" "$root"
+echo "$stamp" > "$cache/stamp"
+echo "image.sh: guest image of $package $version with$added"

@@ -1,0 +1,189 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
+"""run.py - A real guest behind a vIOMMU, through vunetd, to a namespace
+
+    guest (Linux 6.12, virtio-net) - QEMU - vunetd - TAP - this process
+
+The test runs in a network namespace of its own, in which the backend makes its
+TAP interface; the namespace ends with the test.  Each scenario boots a guest
+and runs checks on it, one line each: "ok - ", "not ok - ".
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import backend
+import checks
+import process
+import vm
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+TAIL_LINES = 40
+IMAGE_SECONDS = 300
+BOOT_SECONDS = {True: 60, False: 180}
+
+# name: (vIOMMU, checks in order)
+SCENARIOS = {
+    "strict": ("intel-strict", [checks.behind_strict_iommu, *checks.TRAFFIC,
+                                checks.rebind, checks.reboot]),
+    "off": ("off", [checks.not_behind_iommu, *checks.TRAFFIC]),
+    "lazy": ("intel-lazy", [checks.behind_lazy_iommu, *checks.TRAFFIC]),
+}
+DEFAULT = ["strict", "off"]
+
+
+def parse():
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO",
+                        help=f"of {', '.join(SCENARIOS)}; default: {' '.join(DEFAULT)}")
+    parser.add_argument("--vunetd", default=os.path.join(TOP, "build/release/vunetd"))
+    parser.add_argument("--reference", action="store_true",
+                        help="run dpdk-testpmd with net_vhost instead, for comparison")
+    parser.add_argument("--qemu", default="qemu-system-x86_64")
+    parser.add_argument("--accel", choices=["auto", "kvm", "tcg"], default="auto")
+    parser.add_argument("--image", default=os.path.join(TOP, "build/qemu-cache"))
+    parser.add_argument("--artifacts", default=os.path.join(TOP, "build/qemu-artifacts"))
+    options = parser.parse_args()
+    for name in options.scenarios:
+        if name not in SCENARIOS:
+            parser.error(f"no scenario {name}; there are: {', '.join(SCENARIOS)}")
+    return options
+
+
+def enter_namespace():
+    """Run this program again in a network namespace of its own."""
+    if os.environ.get("VUNET_NAMESPACE") == str(os.getpid()):
+        return
+    os.environ["VUNET_NAMESPACE"] = str(os.getpid())
+    root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    os.execvp("unshare", ["unshare", *root, "--net", "--", sys.executable, "-B", *sys.argv])
+
+
+def show_tail(path):
+    """Print the end of a log."""
+    print(f"# --- {path}")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file.readlines()[-TAIL_LINES:]:
+                print("#", line.rstrip())
+    except OSError as error:
+        print(f"# {error}")
+
+
+class Run:
+    """One scenario: a directory for its logs, and what it started."""
+
+    def __init__(self, name, options):
+        self.name = name
+        self.options = options
+        self.directory = os.path.join(options.artifacts, name)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
+        # unix socket paths are short, the tree's may be long
+        self.sockets = tempfile.mkdtemp(prefix="vunet-qemu-")
+        self.backend = self.guest = None
+        self.passed = self.failed = 0
+
+    def log(self, name):
+        """Return the path of one of the logs."""
+        return os.path.join(self.directory, name)
+
+    def check(self, title, function, *args):
+        """Run one check, print its line, return whether the next makes sense."""
+        try:
+            print(f"ok - qemu {self.name}: {title}{function(*args) or ''}", flush=True)
+            self.passed += 1
+            return True
+        except (checks.Failed, process.Timeout, process.Died,
+                OSError, subprocess.SubprocessError) as error:
+            print(f"not ok - qemu {self.name}: {title}: {error}", flush=True)
+            self.failed += 1
+            return isinstance(error, checks.Failed)
+
+    def run(self, kvm):
+        """Start the backend, boot the guest, check, and end both."""
+        viommu, todo = SCENARIOS[self.name]
+        try:
+            if self.check("backend starts", self.start_backend, viommu != "off"):
+                self.with_backend(kvm, viommu, todo)
+        finally:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+        if self.failed:
+            for name in sorted(os.listdir(self.directory)):
+                if name.endswith(".log"):
+                    show_tail(self.log(name))
+        else:
+            shutil.rmtree(self.directory)
+
+    def start_backend(self, viommu):
+        """Start vunetd or the peer, give the uplink its address."""
+        make = backend.testpmd_command if self.options.reference else backend.vunetd_command
+        self.backend = backend.Backend(make, self.options.vunetd, self.directory,
+                                       os.path.join(self.sockets, "vhost"), viommu)
+        try:
+            checks.uplink_up(backend.UPLINK)
+        except Exception:
+            self.backend.stop()
+            raise
+
+    def with_backend(self, kvm, viommu, todo):
+        """Boot a guest and check it, then end the backend."""
+        try:
+            if self.check("guest boots", self.start_guest, kvm, viommu):
+                self.with_guest(todo)
+        except BaseException:
+            process.stop(self.backend.process)
+            raise
+        self.check("backend ends cleanly", self.backend.stop)
+
+    def start_guest(self, kvm, viommu):
+        """Boot the guest."""
+        shell = os.path.join(self.sockets, "shell")
+        command = vm.qemu_command(self.options.qemu, kvm, viommu, self.options.image,
+                                  os.path.join(self.sockets, "vhost"), shell,
+                                  self.log("console.log"), checks.GUEST_CIDR)
+        self.guest = vm.Guest(command, shell, self.log("qemu.log"), BOOT_SECONDS[kvm])
+
+    def with_guest(self, todo):
+        """Run the checks until one leaves the guest unusable."""
+        try:
+            for check in todo:
+                if not self.check(check.__doc__.split("\n")[0], check, self.guest):
+                    break
+        finally:
+            self.guest.stop()
+
+
+def main():
+    """Run the scenarios, return the exit status."""
+    options = parse()
+    enter_namespace()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    image = subprocess.run([os.path.join(HERE, "image.sh"), options.image],
+                           timeout=IMAGE_SECONDS, check=False)
+    if image.returncode:
+        print("not ok - qemu: guest image cannot be made")
+        return 1
+    kvm = options.accel == "kvm" or (options.accel == "auto" and
+                                      vm.kvm_usable(options.qemu, options.image))
+    print(f"# qemu: accelerator {'KVM' if kvm else 'TCG'}, backend "
+          f"{'dpdk-testpmd' if options.reference else options.vunetd}", flush=True)
+    passed = failed = 0
+    for name in options.scenarios or DEFAULT:
+        run = Run(name, options)
+        run.run(kvm)
+        passed += run.passed
+        failed += run.failed
+    print(f"# qemu: {passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
