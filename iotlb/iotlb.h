@@ -22,7 +22,8 @@
  *
  * Threads
  * -------
- *   iotlb_map, iotlb_unmap, iotlb_clear, iotlb_synchronize   control (CTL_ONLY)
+ *   iotlb_map, iotlb_unmap, iotlb_clear, iotlb_synchronize,
+ *   iotlb_maps                                          control (CTL_ONLY)
  *   iotlb_lookup, iotlb_hints_check                     poll-mode (PMD_ONLY)
  *   iotlb_fills, iotlb_stats                                     any thread
  *
@@ -39,6 +40,7 @@
 #ifndef VUNETD_IOTLB_H
 #define VUNETD_IOTLB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -141,6 +143,16 @@ void iotlb_clear(struct iotlb *tlb) CTL_ONLY;
  * Context: control thread; blocks for microseconds while readers run.
  */
 void iotlb_synchronize(struct iotlb *tlb) CTL_ONLY;
+
+/**
+ * iotlb_maps() - Whether an address translates now
+ * @tlb:	IOTLB
+ * @iova:	I/O virtual address
+ * @perm:	What the access would need
+ *
+ * Context: control thread; for others it would be out of date at once.
+ */
+bool iotlb_maps(const struct iotlb *tlb, uint64_t iova, uint8_t perm) CTL_ONLY;
 
 /**
  * iotlb_stats() - Read the counters

@@ -121,3 +121,11 @@ void *iotlb_lookup_slow(const struct iotlb *tlb, struct iotlb_hints *hints, uint
 	*ret_len = got < len ? got : len;
 	return host;
 }
+
+bool iotlb_maps(const struct iotlb *tlb, uint64_t iova, uint8_t perm)
+{
+	struct iotlb_hints none; /* written by walk(), never read */
+	uint64_t room;
+
+	return walk(tlb, &none, iova, perm, &room);
+}

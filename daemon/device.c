@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* device.c - One virtio-net device as its front-end has set it up so far */
+#include "daemon/device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include <rte_vhost.h>
+
+#include "daemon/topology.h"
+#include "datapath/vq.h"
+#include "iotlb/iotlb.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+/* What the rings can do; the rest of the library's offer is withdrawn */
+#define DEVICE_FEATURES                                                             \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) |                       \
+	 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_NET_F_MRG_RXBUF) |           \
+	 BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |                    \
+	 BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VHOST_USER_F_PROTOCOL_FEATURES))
+
+/* Bytes of a split ring's areas (virtio 1.2, 2.7) */
+#define DESC_BYTES(n)  (UINT64_C(16) * (n))
+#define AVAIL_BYTES(n) (UINT64_C(6) + UINT64_C(2) * (n))
+#define USED_BYTES(n)  (UINT64_C(6) + UINT64_C(8) * (n))
+
+uint64_t device_offered(const struct conf_guest *conf)
+{
+	return DEVICE_FEATURES | (conf->queues > 1 ? BIT(VIRTIO_NET_F_MQ) : 0) |
+	       (conf->viommu ? BIT(VIRTIO_F_ACCESS_PLATFORM) : 0);
+}
+
+bool device_viommu(const struct device *dev)
+{
+	return dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM);
+}
+
+int device_init(struct device *dev, uint32_t max_entries, struct rte_rcu_qsbr *qsbr)
+{
+	dev->n_rings = 2u * dev->conf->queues;
+	for (unsigned int i = 0; i < DEVICE_RINGS_MAX; i++)
+		dev->rings[i].kick = dev->rings[i].call = -1;
+	return iotlb_new(max_entries, qsbr, &dev->tlb);
+}
+
+void device_fini(struct device *dev)
+{
+	for (unsigned int i = 0; i < dev->n_rings; i++)
+		vq_free(dev->rings[i].vq);
+	iotlb_free(dev->tlb);
+	dev->tlb = NULL;
+}
+
+/**
+ * device_publish() - Tell the topology which rings run, and wait
+ * @dev:	Device
+ */
+static void device_publish(struct device *dev) CTL_ONLY
+{
+	for (unsigned int q = 0; q < dev->n_rings / 2; q++) {
+		const struct ring *rx = &dev->rings[2 * q], *tx = &dev->rings[2 * q + 1];
+
+		topology_set(dev->topo, dev->conf->wire, q, rx->running ? rx->vq : NULL,
+			     tx->running ? tx->vq : NULL);
+	}
+	if (topology_publish(dev->topo))
+		log_err("guest %s: no memory for a poll list: some rings are not polled",
+			dev->conf->name);
+}
+
+void device_stop(struct device *dev)
+{
+	bool was_running[DEVICE_RINGS_MAX];
+
+	for (unsigned int i = 0; i < dev->n_rings; i++) {
+		was_running[i] = dev->rings[i].running;
+		dev->rings[i].running = false;
+	}
+	device_publish(dev);
+	for (unsigned int i = 0; i < dev->n_rings; i++)
+		if (was_running[i])
+			dev->rings[i].base = vq_base(dev->rings[i].vq);
+}
+
+void device_stop_ring(struct device *dev, struct ring *ring)
+{
+	if (!ring->running)
+		return;
+	ring->running = false;
+	device_publish(dev);
+	ring->base = vq_base(ring->vq);
+}
+
+/**
+ * find_region() - The region of the front-end's memory that holds a range
+ * @dev:	Device
+ * @user:	Address in the front-end's address space, untrusted
+ * @size:	Bytes, untrusted
+ * Return: Region, or NULL when no single one holds it all
+ */
+static const struct rte_vhost_mem_region *find_region(const struct device *dev, uint64_t user,
+						      uint64_t size)
+{
+	for (uint32_t i = 0; dev->mem && i < dev->mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &dev->mem->regions[i];
+		uint64_t offset = user - r->guest_user_addr;
+
+		if (user >= r->guest_user_addr && offset < r->size && size <= r->size - offset)
+			return r;
+	}
+	return NULL;
+}
+
+/**
+ * user_to_guest() - From the front-end's address to the guest's physical one
+ * @dev:	Device
+ * @addr:	Address in the front-end's address space; translated in place
+ * @size:	Bytes
+ * Return: 0, or -EFAULT when the range is not within one region
+ */
+static int user_to_guest(const struct device *dev, uint64_t *addr, uint64_t size)
+{
+	const struct rte_vhost_mem_region *r = find_region(dev, *addr, size);
+
+	if (!r)
+		return -EFAULT;
+	*addr = r->guest_phys_addr + (*addr - r->guest_user_addr);
+	return 0;
+}
+
+/**
+ * ring_config() - A ring's messages as the datapath takes them
+ * @dev:	Device
+ * @ring:	Ring that has all it needs
+ * @ret_cfg:	Filled in
+ * Return: 0 or -EFAULT
+ */
+static int ring_config(const struct device *dev, const struct ring *ring,
+		       struct vq_config *ret_cfg)
+{
+	struct vq_config cfg = {
+		.desc = ring->desc,
+		.avail = ring->avail,
+		.used = ring->used,
+		.features = dev->features,
+		.call_fd = ring->call,
+		.session = dev->session,
+		.guest = (uint16_t)dev->index,
+		.size = ring->size,
+		.base = ring->base,
+		.index = (uint8_t)(ring - dev->rings),
+	};
+
+	if (!device_viommu(dev) &&
+	    (user_to_guest(dev, &cfg.desc, DESC_BYTES(cfg.size)) ||
+	     user_to_guest(dev, &cfg.avail, AVAIL_BYTES(cfg.size)) ||
+	     user_to_guest(dev, &cfg.used, USED_BYTES(cfg.size))))
+		return -EFAULT;
+	*ret_cfg = cfg;
+	return 0;
+}
+
+/**
+ * ring_run() - Start a ring if it has all it needs
+ * @dev:	Device
+ * @ring:	One of its rings
+ */
+static void ring_run(struct device *dev, struct ring *ring) CTL_ONLY
+{
+	struct vq_config cfg;
+	int err = 0;
+
+	if (ring->running || !dev->mem || !ring->size || !ring->addressed || !ring->kicked ||
+	    !ring->enabled)
+		return;
+	if (!ring->vq)
+		err = vq_new(dev->tlb, dev->misses, &ring->vq);
+	if (!err)
+		err = ring_config(dev, ring, &cfg);
+	if (!err)
+		err = vq_start(ring->vq, &cfg);
+	if (!err) {
+		ring->running = true;
+		ring->told = false;
+	} else if (log_limit_ok(&dev->limit)) {
+		log_warning("guest %s: ring %ld cannot start: %s", dev->conf->name,
+			    (long)(ring - dev->rings), strerror(-err));
+	}
+}
+
+void device_run(struct device *dev)
+{
+	for (unsigned int i = 0; i < dev->n_rings; i++)
+		ring_run(dev, &dev->rings[i]);
+	device_publish(dev);
+}
+
+void device_forget_memory(struct device *dev)
+{
+	iotlb_clear(dev->tlb);
+	iotlb_synchronize(dev->tlb);
+	free(dev->mem);
+	dev->mem = NULL;
+}
+
+int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
+{
+	struct iotlb_stats before, after;
+	int err = 0;
+
+	iotlb_clear(dev->tlb);
+	iotlb_synchronize(dev->tlb);
+	iotlb_stats(dev->tlb, &before);
+	if (mem) {
+		free(dev->mem);
+		dev->mem = mem;
+	}
+	for (uint32_t i = 0; dev->mem && i < dev->mem->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &dev->mem->regions[i];
+
+		/* A core dump of ours must not hold the guest's memory */
+		(void)madvise(r->mmap_addr, r->mmap_size, MADV_DONTDUMP);
+		if (!device_viommu(dev) && !err)
+			err = iotlb_map(dev->tlb, r->guest_phys_addr, r->size,
+					(void *)(uintptr_t)r->host_user_addr,
+					IOTLB_READ | IOTLB_WRITE);
+	}
+	/* Without a vIOMMU nobody can be asked for what a later region evicted */
+	iotlb_stats(dev->tlb, &after);
+	if (!err && after.evicted != before.evicted)
+		err = -ENOSPC;
+	if (err)
+		log_err("guest %s: its memory does not fit its IOTLB: %s "
+			"(raise [iotlb] max_entries)",
+			dev->conf->name, strerror(-err));
+	return err;
+}
+
+void *device_user_to_host(const struct device *dev, uint64_t user, uint64_t size)
+{
+	const struct rte_vhost_mem_region *r = find_region(dev, user, size);
+
+	return r ? (void *)(uintptr_t)(r->host_user_addr + (user - r->guest_user_addr)) : NULL;
+}
+
+void device_set_call(struct device *dev, struct ring *ring, int fd)
+{
+	int old = ring->call;
+
+	ring->call = fd;
+	if (ring->running) {
+		vq_set_call(ring->vq, fd);
+		iotlb_synchronize(dev->tlb); /* a grace period: nobody writes to @old now */
+	}
+	if (old >= 0)
+		close(old);
+}
+
+void device_check(struct device *dev)
+{
+	for (unsigned int i = 0; i < dev->n_rings; i++) {
+		struct ring *ring = &dev->rings[i];
+
+		if (!ring->running || ring->told || !vq_broken(ring->vq))
+			continue;
+		ring->told = true;
+		log_warning("guest %s: ring %u is stopped: its available index jumped beyond "
+			    "the ring",
+			    dev->conf->name, i);
+	}
+}
+
+/**
+ * ring_reset() - Forget what the messages said of a ring
+ * @ring:	Stopped; keeps its vq, for its counters
+ */
+static void ring_reset(struct ring *ring)
+{
+	struct vq *vq = ring->vq;
+
+	if (ring->kick >= 0)
+		close(ring->kick);
+	if (ring->call >= 0)
+		close(ring->call);
+	*ring = (struct ring){.vq = vq, .kick = -1, .call = -1};
+}
+
+void device_reset(struct device *dev)
+{
+	device_stop(dev);
+	device_forget_memory(dev);
+	for (unsigned int i = 0; i < dev->n_rings; i++)
+		ring_reset(&dev->rings[i]);
+	dev->features = 0;
+	dev->protocol_features = 0;
+	dev->session++;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* eal.c - DPDK's environment, started from the configuration */
+#include "daemon/eal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "daemon/log.h"
+
+#define EAL_ARGS_MAX 64
+#define HUGEPAGES    "/sys/kernel/mm/hugepages"
+
+/**
+ * control_cpus() - The CPUs we may run on that no PMD thread is pinned to
+ * @conf:	Configuration
+ * @ret_cpus:	Set of CPUs; all we may run on when that leaves none
+ */
+static void control_cpus(const struct conf *conf, cpu_set_t *ret_cpus)
+{
+	cpu_set_t all;
+
+	CPU_ZERO(&all);
+	(void)sched_getaffinity(0, sizeof(all), &all);
+	*ret_cpus = all;
+	for (unsigned int i = 0; i < conf->pmd.n_cores; i++)
+		CPU_CLR(conf->pmd.cores[i], ret_cpus);
+	if (!CPU_COUNT(ret_cpus)) {
+		*ret_cpus = all;
+		log_warning("[pmd] cores leaves no core for anything else: expect pauses");
+	}
+}
+
+/**
+ * lcores_arg() - "--lcores=0@(0,2)": one lcore, free to move among some CPUs
+ * @cpus:	Set of CPUs, not empty
+ * @buf:	Room for the text
+ * @size:	Bytes of it
+ */
+static void lcores_arg(const cpu_set_t *cpus, char *buf, size_t size)
+{
+	size_t len = (size_t)snprintf(buf, size, "--lcores=0@(");
+
+	for (int cpu = 0; cpu < CPU_SETSIZE && len + 8 < size; cpu++)
+		if (CPU_ISSET(cpu, cpus))
+			len += (size_t)snprintf(buf + len, size - len, "%d,", cpu);
+	snprintf(buf + len - 1, size - len + 1, ")");
+}
+
+/**
+ * free_hugepages_mb() - Hugepages of any size that are free now
+ *
+ * Return: MiB
+ */
+static uint64_t free_hugepages_mb(void)
+{
+	DIR *dir = opendir(HUGEPAGES);
+	struct dirent *e;
+	uint64_t total_kb = 0;
+
+	while (dir && (e = readdir(dir))) {
+		unsigned long long size_kb, n;
+		char path[PATH_MAX];
+		FILE *f;
+
+		if (sscanf(e->d_name, "hugepages-%llukB", &size_kb) != 1)
+			continue;
+		snprintf(path, sizeof(path), HUGEPAGES "/%s/free_hugepages", e->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (fscanf(f, "%llu", &n) == 1)
+			total_kb += n * size_kb;
+		fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return total_kb / 1024;
+}
+
+/**
+ * want_hugepages() - Whether EAL is to use hugepages
+ * @conf:	Configuration
+ */
+static bool want_hugepages(const struct conf *conf)
+{
+	uint64_t mb;
+
+	if (conf->dpdk.hugepages != CONF_HUGEPAGES_AUTO)
+		return conf->dpdk.hugepages == CONF_HUGEPAGES_REQUIRE;
+	mb = free_hugepages_mb();
+	if (mb >= conf->dpdk.memory_mb)
+		return true;
+	log_notice("using ordinary pages: %llu MiB of hugepages are free, [dpdk] memory_mb is %u",
+		   (unsigned long long)mb, conf->dpdk.memory_mb);
+	return false;
+}
+
+/**
+ * eal_init() - Put the arguments together and call rte_eal_init()
+ * @conf:	Configuration
+ * @cpus:	For the main lcore
+ * @user_args:	Writable copy of [dpdk] args, or ""
+ * Return: 0 or -errno
+ */
+static int eal_init(const struct conf *conf, const cpu_set_t *cpus, char *user_args)
+{
+	char lcores[8 * CPU_SETSIZE], memory[16], *save = NULL;
+	char *argv[EAL_ARGS_MAX + 8];
+	int argc = 0;
+
+	lcores_arg(cpus, lcores, sizeof(lcores));
+	snprintf(memory, sizeof(memory), "%u", conf->dpdk.memory_mb);
+	argv[argc++] = (char[]){"vunetd"};
+	argv[argc++] = lcores;
+	argv[argc++] = (char[]){"-m"};
+	argv[argc++] = memory;
+	/* EAL refuses --in-memory together with --no-huge */
+	if (want_hugepages(conf)) {
+		argv[argc++] = (char[]){"--in-memory"};
+	} else {
+		argv[argc++] = (char[]){"--no-huge"};
+		argv[argc++] = (char[]){"--no-shconf"};
+	}
+	for (char *word = strtok_r(user_args, " \t", &save); word && argc < EAL_ARGS_MAX;
+	     word = strtok_r(NULL, " \t", &save))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	return rte_eal_init(argc, argv) < 0 ? -rte_errno : 0;
+}
+
+int eal_start(const struct conf *conf)
+{
+	char *user_args = strdup(conf->dpdk.args ? conf->dpdk.args : "");
+	cpu_set_t cpus;
+	int err;
+
+	if (!user_args)
+		return -ENOMEM;
+	/*
+	 * EAL places its helper threads on the CPUs of this thread that are no
+	 * lcore's, and beside the main lcore when there are none: so the PMD
+	 * cores must not be among ours when it looks.
+	 */
+	control_cpus(conf, &cpus);
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus);
+	err = eal_init(conf, &cpus, user_args);
+	if (err)
+		log_err("[dpdk]: EAL does not start: %s%s", strerror(-err),
+			conf->dpdk.hugepages == CONF_HUGEPAGES_REQUIRE ?
+				" (hugepages = require: are enough of them free?)" :
+				"");
+	free(user_args);
+	return err;
+}
+
+void eal_stop(void)
+{
+	(void)rte_eal_cleanup();
+}

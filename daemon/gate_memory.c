@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* gate_memory.c - Ownership and the guest's memory table */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <rte_vhost.h>
+
+#include "daemon/gate.h"
+#include "daemon/guest.h"
+
+GATE_HANDLER(gate_set_owner)
+{
+	(void)fds, (void)n_fds;
+	return library_call(&guest->lib, msg, NULL, 0, false);
+}
+
+/* Deprecated by the protocol; the library then unmaps memory, so do we first */
+GATE_HANDLER(gate_reset_owner)
+{
+	(void)fds, (void)n_fds;
+	resolver_clear(&guest->resolver);
+	device_reset(&guest->dev);
+	return library_call(&guest->lib, msg, NULL, 0, false);
+}
+
+/**
+ * ranges_overlap() - Whether two ranges share a byte; neither wraps
+ * @a:		Start of the one
+ * @a_size:	Its bytes
+ * @b:		Start of the other
+ * @b_size:	Its bytes
+ */
+static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b ? b - a < a_size : a - b < b_size;
+}
+
+/**
+ * region_check() - Whether a region can be what it says
+ * @r:		Region, copied from the message
+ * @fd:		File it is to be mapped from
+ * Return: 0, -EINVAL, -EFBIG when the file is shorter, or -errno
+ */
+static int region_check(const struct vu_region *r, int fd)
+{
+	struct stat st;
+
+	if (!r->size || r->guest_addr + (r->size - 1) < r->guest_addr ||
+	    r->user_addr + (r->size - 1) < r->user_addr ||
+	    r->mmap_offset + r->size < r->mmap_offset)
+		return -EINVAL;
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || r->mmap_offset + r->size > (uint64_t)st.st_size)
+		return -EFBIG;
+	return 0;
+}
+
+/**
+ * memory_check() - Check a memory table before the library maps it
+ * @mem:	Table, copied from the message
+ * @size:	Bytes of the message's payload
+ * @fds:	Descriptors
+ * @n_fds:	How many
+ * Return: 0 or -errno
+ */
+static int memory_check(const struct vu_memory *mem, uint32_t size, const int *fds,
+			unsigned int n_fds)
+{
+	if (!mem->n_regions || mem->n_regions > VU_MAX_REGIONS || mem->n_regions != n_fds ||
+	    size < offsetof(struct vu_memory, regions[mem->n_regions]))
+		return -EINVAL;
+	for (unsigned int i = 0; i < n_fds; i++) {
+		const struct vu_region *r = &mem->regions[i];
+		int err = region_check(r, fds[i]);
+
+		if (err)
+			return err;
+		for (unsigned int j = 0; j < i; j++) {
+			const struct vu_region *o = &mem->regions[j];
+
+			if (ranges_overlap(r->guest_addr, r->size, o->guest_addr, o->size) ||
+			    ranges_overlap(r->user_addr, r->size, o->user_addr, o->size))
+				return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The library unmaps the old table and maps the new one, so for that long the
+ * device has neither rings that run nor translations (device.h, I3).
+ */
+GATE_HANDLER(gate_set_mem_table)
+{
+	struct vu_memory mem = msg->payload.memory;
+	struct rte_vhost_memory *mapped;
+	int err = memory_check(&mem, msg->hdr.size, fds, n_fds);
+
+	if (err)
+		return err;
+	device_stop(&guest->dev);
+	device_forget_memory(&guest->dev);
+	err = library_call(&guest->lib, msg, fds, n_fds, false);
+	if (!err)
+		err = library_memory(&guest->lib, &mapped);
+	if (!err)
+		err = device_map_memory(&guest->dev, mapped);
+	device_run(&guest->dev);
+	return err;
+}

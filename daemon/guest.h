@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* guest.h - One guest: its sockets and the life of its connection
+ *
+ * Theory of operation
+ * ===================
+ *              front-end connects            front-end leaves, breaks the
+ *   WAITING  ----------------------> SERVED  protocol, or the library fails
+ *      ^                                |
+ *      +--------------------------------+
+ *
+ * In server mode WAITING listens on the socket, in client mode it tries to
+ * connect every GUEST_RETRY_NS.  There is one front-end at a time; another one
+ * that connects meanwhile waits in the socket's backlog until the first has
+ * left.  Each connection is a new life of the device and of its counterpart in
+ * the library; whatever ends it releases everything the front-end passed.
+ *
+ * Threads: control thread only.
+ */
+#ifndef VUNETD_GUEST_H
+#define VUNETD_GUEST_H
+
+#include "daemon/channel.h"
+#include "daemon/daemon.h"
+#include "daemon/device.h"
+#include "daemon/library.h"
+#include "daemon/loop.h"
+#include "daemon/resolver.h"
+
+#define GUEST_RETRY_NS UINT64_C(200000000)
+
+/* Counters of the control side: X(name, sentence) */
+#define GUEST_COUNTERS(X)                                                     \
+	X(connections, "front-ends that connected")                           \
+	X(messages, "messages received")                                      \
+	X(refused, "messages refused")                                        \
+	X(updates, "translations received")                                   \
+	X(invalidations, "invalidations received and acknowledged")           \
+	X(bad_iotlb, "translation messages refused: outside the guest's memory, empty or wrapping")
+
+struct guest_counters {
+#define GUEST_MEMBER(name, help) uint64_t name;
+	GUEST_COUNTERS(GUEST_MEMBER)
+#undef GUEST_MEMBER
+};
+
+/**
+ * struct guest - One guest
+ * @daemon:	What it shares with the others
+ * @conf:	Its section
+ * @listener:	Listening socket, or the one being connected
+ * @front:	Connection to the front-end
+ * @backend:	Backend channel, on which misses are sent
+ * @front_chan:	Messages of @front
+ * @backend_chan:	Messages of @backend
+ * @retry:	When to try to connect again, in client mode
+ * @lib:	Counterpart in librte_vhost
+ * @dev:	Device
+ * @resolver:	Its misses
+ * @counters:	Since start
+ */
+struct guest {
+	struct daemon *daemon;
+	const struct conf_guest *conf;
+	struct loop_source listener;
+	struct loop_source front;
+	struct loop_source backend;
+	struct channel front_chan;
+	struct channel backend_chan;
+	struct loop_timer retry;
+	struct library lib;
+	struct device dev;
+	struct resolver resolver;
+	struct guest_counters counters;
+};
+
+/**
+ * guest_open() - Prepare a guest and begin to wait for its front-end
+ * @guest:	Zeroed
+ * @daemon:	With everything but guests set up
+ * @index:	Of its section
+ *
+ * Logs what went wrong.
+ *
+ * Return: 0 or -errno, and then guest_close() is still owed
+ */
+int guest_open(struct guest *guest, struct daemon *daemon, unsigned int index) CTL_ONLY;
+
+/**
+ * guest_close() - Drop the front-end, remove the socket, free the guest's parts
+ * @guest:	Guest
+ */
+void guest_close(struct guest *guest) CTL_ONLY;
+
+/**
+ * guest_drop() - End the connection to the front-end, and wait for the next
+ * @guest:	Served, or not
+ */
+void guest_drop(struct guest *guest) CTL_ONLY;
+
+/**
+ * guest_take_backend() - Take over the backend channel
+ * @guest:	Guest
+ * @fd:		Stream socket, owned by the guest from now on
+ * Return: 0 or -errno
+ */
+int guest_take_backend(struct guest *guest, int fd) CTL_ONLY;
+
+#endif /* VUNETD_GUEST_H */

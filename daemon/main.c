@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* main.c - Options, start, the control thread's loop, and a clean end */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "daemon/container_of.h"
+#include "daemon/daemon.h"
+#include "daemon/eal.h"
+#include "daemon/guest.h"
+#include "daemon/log.h"
+#include "daemon/loop.h"
+#include "daemon/misses.h"
+#include "daemon/port.h"
+#include "daemon/statistics.h"
+#include "daemon/supervise.h"
+#include "daemon/topology.h"
+#include "datapath/miss.h"
+#include "datapath/pmd.h"
+
+#define DEFAULT_CONF "/etc/vunetd/vunetd.conf"
+
+/* Exit codes: vunetd(8) */
+enum { EXIT_OK = 0, EXIT_RUN = 1, EXIT_CONF = 2 };
+
+/**
+ * struct options - The command line
+ * @file:	Configuration
+ * @check:	Only check it
+ */
+struct options {
+	const char *file;
+	bool check;
+};
+
+/**
+ * struct signals - SIGTERM and SIGINT end the daemon, SIGUSR1 logs the totals
+ * @source:	signalfd
+ * @daemon:	For the totals
+ * @stop:	Time to end
+ */
+struct signals {
+	struct loop_source source;
+	struct daemon *daemon;
+	bool stop;
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: vunetd [-c FILE] [--check] [--help-conf] [--help] [--version]\n"
+	      "\n"
+	      "  -c, --config FILE  configuration (default " DEFAULT_CONF ")\n"
+	      "      --check        check the configuration and exit\n"
+	      "      --help-conf    describe every section and key and exit\n"
+	      "  -h, --help         show this and exit\n"
+	      "  -V, --version      show the version and exit\n",
+	      out);
+}
+
+/**
+ * parse_options() - Read the command line; exits for what only prints
+ * @argc:	Of main
+ * @argv:	Of main
+ * @ret_opts:	Filled in
+ */
+static void parse_options(int argc, char **argv, struct options *ret_opts)
+{
+	static const struct option longopts[] = {
+		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+		{"help-conf", no_argument, NULL, 'm'},    {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},      {0},
+	};
+	int c;
+
+	*ret_opts = (struct options){.file = DEFAULT_CONF};
+	while ((c = getopt_long(argc, argv, "c:hV", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			ret_opts->file = optarg;
+			break;
+		case 'k':
+			ret_opts->check = true;
+			break;
+		case 'm':
+			conf_help(stdout);
+			exit(EXIT_OK);
+		case 'h':
+			usage(stdout);
+			exit(EXIT_OK);
+		case 'V':
+			puts("vunetd " VUNETD_VERSION);
+			exit(EXIT_OK);
+		default:
+			usage(stderr);
+			exit(EXIT_CONF);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "vunetd: unexpected argument \"%s\"\n", argv[optind]);
+		usage(stderr);
+		exit(EXIT_CONF);
+	}
+}
+
+/**
+ * signal_ready() - Act on a signal
+ * @src:	Of struct signals
+ * @events:	EPOLL* bits
+ */
+static void signal_ready(struct loop_source *src, uint32_t events)
+{
+	struct signals *signals = container_of(src, struct signals, source);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	thread_role_assume(&ctl_role);
+	if (read(src->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1) {
+		statistics_log_totals(signals->daemon);
+		return;
+	}
+	log_notice("stopping on signal %u", info.ssi_signo);
+	signals->stop = true;
+}
+
+/**
+ * signals_open() - Take the signals as events, in every thread
+ * @signals:	Zeroed
+ * @daemon:	With its loop
+ * Return: 0 or -errno
+ *
+ * Before any thread is started: they inherit the mask.
+ */
+static int signals_open(struct signals *signals, struct daemon *daemon) CTL_ONLY
+{
+	sigset_t set;
+	int fd, err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	signals->daemon = daemon;
+	signals->source.ready = signal_ready;
+	err = loop_add(daemon->loop, &signals->source, fd, EPOLLIN);
+	if (err)
+		close(fd);
+	return err;
+}
+
+/**
+ * doorbell_ready() - A miss was posted while the control thread slept
+ * @src:	The miss queue's doorbell; miss_wake() empties it
+ * @events:	EPOLL* bits
+ */
+static void doorbell_ready(struct loop_source *src, uint32_t events)
+{
+	(void)src, (void)events;
+}
+
+/**
+ * run() - Serve until it is time to end
+ * @daemon:	Complete
+ * @signals:	Say when
+ */
+static void run(struct daemon *daemon, const struct signals *signals) CTL_ONLY
+{
+	while (!signals->stop) {
+		bool may_sleep = miss_sleep(daemon->misses);
+
+		(void)loop_wait(daemon->loop, may_sleep);
+		miss_wake(daemon->misses);
+		(void)misses_serve(daemon);
+	}
+}
+
+/**
+ * open_ports() - Open every port
+ * @daemon:	Daemon
+ * Return: 0 or -errno, logged
+ */
+static int open_ports(struct daemon *daemon) CTL_ONLY
+{
+	int err = 0;
+
+	daemon->ports = calloc(daemon->conf->n_ports, sizeof(*daemon->ports));
+	if (!daemon->ports)
+		return -ENOMEM;
+	for (unsigned int i = 0; !err && i < daemon->conf->n_ports; i++)
+		err = port_open(&daemon->conf->ports[i], &daemon->ports[i]);
+	return err;
+}
+
+/**
+ * open_guests() - Open every guest
+ * @daemon:	Daemon
+ * Return: 0 or -errno, logged
+ */
+static int open_guests(struct daemon *daemon) CTL_ONLY
+{
+	int err = 0;
+
+	daemon->guests = calloc(daemon->conf->n_guests, sizeof(*daemon->guests));
+	if (!daemon->guests)
+		return -ENOMEM;
+	for (unsigned int i = 0; !err && i < daemon->conf->n_guests; i++)
+		err = guest_open(&daemon->guests[i], daemon, i);
+	return err;
+}
+
+/**
+ * start() - Set up everything below the guests
+ * @daemon:	With conf and loop
+ * @doorbell:	Of the miss queue
+ * Return: 0 or -errno
+ */
+static int start(struct daemon *daemon, struct loop_source *doorbell) CTL_ONLY
+{
+	const struct conf *conf = daemon->conf;
+	int err = library_dir_make(&daemon->lib_dir);
+
+	if (err)
+		log_err("cannot make a directory for private sockets: %s", strerror(-err));
+	if (!err)
+		err = open_ports(daemon);
+	if (!err)
+		err = miss_queue_new(&daemon->misses);
+	if (!err)
+		err = loop_add(daemon->loop, doorbell, miss_doorbell_fd(daemon->misses), EPOLLIN);
+	if (!err) {
+		err = pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, &daemon->pmds);
+		if (err)
+			log_err("[pmd]: cannot start the poll-mode threads: %s", strerror(-err));
+	}
+	if (!err)
+		err = topology_new(conf, daemon->ports, daemon->pmds, &daemon->topo);
+	if (!err)
+		err = open_guests(daemon);
+	return err;
+}
+
+/**
+ * stop() - Take everything down again, as far as it came up
+ * @daemon:	Daemon
+ */
+static void stop(struct daemon *daemon) CTL_ONLY
+{
+	for (unsigned int i = 0; daemon->guests && i < daemon->conf->n_guests; i++)
+		guest_close(&daemon->guests[i]);
+	free(daemon->guests);
+	topology_free(daemon->topo);
+	pmd_set_free(daemon->pmds);
+	miss_queue_free(daemon->misses);
+	for (unsigned int i = 0; daemon->ports && i < daemon->conf->n_ports; i++)
+		port_close(&daemon->ports[i]);
+	free(daemon->ports);
+	library_dir_remove(daemon->lib_dir);
+}
+
+/**
+ * serve() - The daemon's life, with EAL up
+ * @daemon:	With conf and loop
+ * @signals:	Say when to end
+ * Return: 0 or -errno, logged
+ */
+static int serve(struct daemon *daemon, const struct signals *signals) CTL_ONLY
+{
+	struct loop_source doorbell = {.fd = -1, .ready = doorbell_ready};
+	struct supervisor *supervisor = NULL;
+	int err = start(daemon, &doorbell);
+
+	if (!err)
+		err = supervise_start(daemon, &supervisor);
+	if (!err)
+		run(daemon, signals);
+	supervise_stop(supervisor);
+	if (!err)
+		statistics_log_totals(daemon);
+	stop(daemon);
+	return err;
+}
+
+/**
+ * daemon_main() - Everything after the configuration
+ * @conf:	Configuration
+ * Return: Exit code
+ */
+static int daemon_main(const struct conf *conf) CTL_ONLY
+{
+	struct daemon daemon = {.conf = conf};
+	struct signals signals = {.source.fd = -1};
+	int err;
+
+	log_init(conf->log.level);
+	err = loop_new(&daemon.loop);
+	if (!err)
+		err = signals_open(&signals, &daemon);
+	if (!err)
+		err = eal_start(conf);
+	if (!err) {
+		err = serve(&daemon, &signals);
+		eal_stop();
+	}
+	if (signals.source.fd >= 0)
+		close(signals.source.fd);
+	loop_free(daemon.loop);
+	if (err)
+		log_err("ended: %s", strerror(-err));
+	return err ? EXIT_RUN : EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct options opts;
+	struct conf *conf;
+	int err, code;
+
+	thread_role_assume(&ctl_role);
+	parse_options(argc, argv, &opts);
+	err = conf_load(opts.file, stderr, &conf);
+	if (err)
+		return EXIT_CONF;
+	if (opts.check) {
+		printf("%s: valid: %u port%s, %u guest%s\n", opts.file, conf->n_ports,
+		       conf->n_ports > 1 ? "s" : "", conf->n_guests, conf->n_guests > 1 ? "s" : "");
+		conf_free(conf);
+		return EXIT_OK;
+	}
+	code = daemon_main(conf);
+	conf_free(conf);
+	return code;
+}

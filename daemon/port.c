@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* port.c - Ethernet ports: any DPDK ethdev, opened from its device string */
+#include "daemon/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "daemon/log.h"
+#include "datapath/vq.h"
+
+/* mbufs a PMD thread keeps for itself */
+#define PORT_POOL_CACHE 256
+/* Ethernet header and two VLAN tags, which no driver counts into the MTU */
+#define PORT_FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
+
+#define PORT_RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
+
+/**
+ * port_probe() - Find the ethdev a device string names, probing it first
+ * @conf:	Section
+ * @ret_id:	ethdev port
+ * Return: 0 or -errno
+ */
+static int port_probe(const struct conf_port *conf, uint16_t *ret_id)
+{
+	struct rte_dev_iterator it;
+	uint16_t id, found = RTE_MAX_ETHPORTS;
+	int err = rte_dev_probe(conf->devargs);
+
+	if (err && err != -EEXIST)
+		return err;
+	RTE_ETH_FOREACH_MATCHING_DEV(id, conf->devargs, &it) {
+		found = id;
+		rte_eth_iterator_cleanup(&it);
+		break;
+	}
+	if (found == RTE_MAX_ETHPORTS)
+		return -ENODEV;
+	*ret_id = found;
+	return 0;
+}
+
+/**
+ * port_pool() - Make the port's mbuf pool
+ * @conf:	Section
+ * @id:		ethdev port
+ * Return: Pool, or NULL with rte_errno set
+ *
+ * Enough for every descriptor in both directions, one burst in flight per
+ * queue and direction, and the threads' caches; large enough each that a frame
+ * of the port's MTU needs no second one.
+ */
+static struct rte_mempool *port_pool(const struct conf_port *conf, uint16_t id)
+{
+	unsigned int n = conf->queues * (2u * conf->descriptors + 4 * VQ_BURST) +
+			 2 * PORT_POOL_CACHE;
+	unsigned int frame = conf->mtu + PORT_FRAME_OVERHEAD;
+	unsigned int room = RTE_PKTMBUF_HEADROOM + RTE_MAX(frame, (unsigned int)RTE_MBUF_DEFAULT_DATAROOM);
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "port%u", id);
+	return rte_pktmbuf_pool_create(name, n, PORT_POOL_CACHE, 0, (uint16_t)room,
+				       rte_eth_dev_socket_id(id));
+}
+
+/**
+ * port_limits() - Check what the device can do against what is asked
+ * @conf:	Section
+ * @info:	From the driver
+ * Return: 0 or -ERANGE, logged
+ */
+static int port_limits(const struct conf_port *conf, const struct rte_eth_dev_info *info)
+{
+	if (conf->queues > info->max_rx_queues || conf->queues > info->max_tx_queues) {
+		log_err("port %s: queues = %u, but %s has %u receive and %u transmit queues",
+			conf->name, conf->queues, conf->devargs, info->max_rx_queues,
+			info->max_tx_queues);
+		return -ERANGE;
+	}
+	if ((info->min_mtu && conf->mtu < info->min_mtu) ||
+	    (info->max_mtu && conf->mtu > info->max_mtu)) {
+		log_err("port %s: mtu = %u, but %s takes %u to %u", conf->name, conf->mtu,
+			conf->devargs, info->min_mtu, info->max_mtu);
+		return -ERANGE;
+	}
+	return 0;
+}
+
+/**
+ * port_eth_conf() - Choose offloads and RSS from what the device has
+ * @conf:	Section
+ * @info:	From the driver
+ * @ret_conf:	Filled in
+ */
+static void port_eth_conf(const struct conf_port *conf, const struct rte_eth_dev_info *info,
+			  struct rte_eth_conf *ret_conf)
+{
+	memset(ret_conf, 0, sizeof(*ret_conf));
+	ret_conf->rxmode.mtu = conf->mtu;
+	ret_conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	ret_conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (conf->queues > 1 && (info->flow_type_rss_offloads & PORT_RSS_WANTED)) {
+		ret_conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		ret_conf->rx_adv_conf.rss_conf.rss_hf =
+			info->flow_type_rss_offloads & PORT_RSS_WANTED;
+	}
+}
+
+/**
+ * port_queues() - Set up the queues, with as many descriptors as allowed
+ * @port:	Port with its pool
+ * Return: 0 or -errno
+ */
+static int port_queues(struct port *port)
+{
+	uint16_t n_rx = port->conf->descriptors, n_tx = port->conf->descriptors;
+	int socket = rte_eth_dev_socket_id(port->id);
+	int err = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &n_rx, &n_tx);
+
+	for (uint16_t q = 0; !err && q < port->conf->queues; q++) {
+		err = rte_eth_rx_queue_setup(port->id, q, n_rx, (unsigned int)socket, NULL,
+					     port->pool);
+		if (!err)
+			err = rte_eth_tx_queue_setup(port->id, q, n_tx, (unsigned int)socket, NULL);
+	}
+	return err;
+}
+
+/**
+ * port_setup() - Configure and start a probed port
+ * @port:	With conf and id
+ * Return: 0 or -errno, logged
+ */
+static int port_setup(struct port *port)
+{
+	const struct conf_port *conf = port->conf;
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf eth;
+	int err = rte_eth_dev_info_get(port->id, &info);
+
+	if (err) {
+		log_err("port %s: cannot ask %s what it can do: %s", conf->name, conf->devargs,
+			strerror(-err));
+		return err;
+	}
+	err = port_limits(conf, &info);
+	if (err)
+		return err;
+	port_eth_conf(conf, &info, &eth);
+	port->pool = port_pool(conf, port->id);
+	if (!port->pool) {
+		log_err("port %s: no memory for its frames: %s (raise [dpdk] memory_mb)",
+			conf->name, rte_strerror(rte_errno));
+		return -ENOMEM;
+	}
+	err = rte_eth_dev_configure(port->id, conf->queues, conf->queues, &eth);
+	if (!err)
+		err = port_queues(port);
+	if (!err)
+		err = rte_eth_dev_start(port->id);
+	if (err) {
+		log_err("port %s: cannot start %s: %s", conf->name, conf->devargs, strerror(-err));
+		return err;
+	}
+	/* What a single mbuf does not hold is more than the MTU; drivers
+	 * without MULTI_SEGS must never see a chain */
+	port->max_frame = eth.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS ?
+				  VQ_FRAME_MAX :
+				  (uint16_t)(conf->mtu + PORT_FRAME_OVERHEAD);
+	return 0;
+}
+
+/**
+ * port_receive_mode() - Promiscuous or not; a device that cannot say so is told
+ * @port:	Started
+ */
+static void port_receive_mode(const struct port *port)
+{
+	int err = port->conf->promiscuous ? rte_eth_promiscuous_enable(port->id) :
+					    rte_eth_promiscuous_disable(port->id);
+
+	if (err && err != -ENOTSUP)
+		log_warning("port %s: cannot set promiscuous = %s: %s", port->conf->name,
+			    port->conf->promiscuous ? "yes" : "no", strerror(-err));
+}
+
+int port_open(const struct conf_port *conf, struct port *ret_port)
+{
+	struct port port = {.conf = conf};
+	char name[RTE_ETH_NAME_MAX_LEN] = "";
+	int err = port_probe(conf, &port.id);
+
+	if (err) {
+		log_err("port %s: cannot open devargs = \"%s\": %s", conf->name, conf->devargs,
+			strerror(-err));
+		return err;
+	}
+	err = port_setup(&port);
+	if (err) {
+		port_close(&port);
+		return err;
+	}
+	port_receive_mode(&port);
+	(void)rte_eth_dev_get_name_by_port(port.id, name);
+	log_notice("port %s: %s is up, %u queue%s, mtu %u", conf->name, name, conf->queues,
+		   conf->queues > 1 ? "s" : "", conf->mtu);
+	*ret_port = port;
+	return 0;
+}
+
+void port_close(struct port *port)
+{
+	if (!port->conf)
+		return;
+	(void)rte_eth_dev_stop(port->id);
+	(void)rte_eth_dev_close(port->id);
+	rte_mempool_free(port->pool);
+	memset(port, 0, sizeof(*port));
+}

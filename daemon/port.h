@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* port.h - Ethernet ports: any DPDK ethdev, opened from its device string
+ *
+ * Threads: control thread only; afterwards the PMD threads send and receive.
+ */
+#ifndef VUNETD_PORT_H
+#define VUNETD_PORT_H
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "iotlb/thread_role.h"
+
+struct rte_mempool;
+
+/**
+ * struct port - An opened port
+ * @conf:	Its section
+ * @pool:	mbufs to receive into, and for what guests transmit
+ * @id:		ethdev port
+ * @max_frame:	Longest frame it sends, in bytes without FCS
+ */
+struct port {
+	const struct conf_port *conf;
+	struct rte_mempool *pool;
+	uint16_t id;
+	uint16_t max_frame;
+};
+
+/**
+ * port_open() - Probe, configure and start a port
+ * @conf:	Its section; borrowed
+ * @ret_port:	Filled in
+ *
+ * Logs what went wrong.
+ *
+ * Return: 0 or -errno
+ */
+int port_open(const struct conf_port *conf, struct port *ret_port) CTL_ONLY;
+
+/**
+ * port_close() - Stop and remove a port, and free its mbufs
+ * @port:	Opened, polled by nobody; zeroed
+ */
+void port_close(struct port *port) CTL_ONLY;
+
+#endif /* VUNETD_PORT_H */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* topology.h - Which ring is wired to which port queue, and who polls it
+ *
+ * Theory of operation
+ * ===================
+ * Every queue of every port has a wire, for the daemon's whole life, and every
+ * wire has one PMD thread.  What changes is the guest end: the topology holds
+ * the rings that may be polled now, and publishing turns that into one
+ * immutable poll list per thread.  A port queue without a guest is polled too,
+ * so that no stale frame waits for the next one.
+ *
+ * Threads: control thread only.
+ */
+#ifndef VUNETD_TOPOLOGY_H
+#define VUNETD_TOPOLOGY_H
+
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "iotlb/thread_role.h"
+
+struct pmd_set;
+struct port;
+struct topology;
+struct vq;
+struct wire_counters;
+
+/**
+ * topology_new() - Make a wire for each port queue, spread over the threads
+ * @conf:	Configuration; borrowed
+ * @ports:	Opened ports, conf->n_ports of them; borrowed
+ * @pmds:	Threads; borrowed
+ * @ret_topo:	Owned by the caller
+ * Return: 0 or -errno
+ */
+int topology_new(const struct conf *conf, const struct port *ports, struct pmd_set *pmds,
+		 struct topology **ret_topo) CTL_ONLY;
+
+/**
+ * topology_free() - Publish empty lists, then free the wires
+ * @topo:	Topology or NULL
+ */
+void topology_free(struct topology *topo) CTL_ONLY;
+
+/**
+ * topology_set() - Put rings at the guest end of a wire, or take them away
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @queue:	Its queue
+ * @to_guest:	Receive ring or NULL
+ * @from_guest:	Transmit ring or NULL
+ *
+ * Nothing happens before topology_publish().
+ */
+void topology_set(struct topology *topo, unsigned int port, unsigned int queue, struct vq *to_guest,
+		  struct vq *from_guest) CTL_ONLY;
+
+/**
+ * topology_publish() - Publish and wait until no thread polls what went away
+ * @topo:	Topology
+ *
+ * Return: 0; -ENOMEM, and then the rings are with nobody
+ */
+int topology_publish(struct topology *topo) CTL_ONLY;
+
+/**
+ * topology_counters() - The counters of a wire
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @queue:	Its queue
+ */
+const struct wire_counters *topology_counters(const struct topology *topo, unsigned int port,
+					      unsigned int queue) CTL_ONLY;
+
+#endif /* VUNETD_TOPOLOGY_H */
