@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_bus.h>
+#include <rte_common.h>
+#include <rte_devargs.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 
@@ -103,6 +106,44 @@ static bool want_hugepages(const struct conf *conf)
 }
 
 /**
+ * is_pci() - Whether a device string names a PCI device
+ * @devargs:	Device string
+ */
+static bool is_pci(const char *devargs)
+{
+	struct rte_devargs da = {0};
+	bool pci = !rte_devargs_parse(&da, devargs) && !strcmp(rte_bus_name(da.bus), "pci");
+
+	free(da.data);
+	return pci;
+}
+
+/**
+ * pci_args() - Have EAL take the PCI devices that are ports, and no others
+ * @conf:	Configuration
+ * @argv:	Where to add arguments
+ * @ret_argc:	Advanced
+ *
+ * By itself EAL takes every device it has a driver for, which on a virtual
+ * machine can be the one its operator is logged in through.
+ */
+static void pci_args(const struct conf *conf, char **argv, int *ret_argc)
+{
+	static char allow[] = "-a", no_pci[] = "--no-pci";
+	int argc = *ret_argc;
+
+	for (unsigned int i = 0; i < conf->n_ports; i++) {
+		if (!is_pci(conf->ports[i].devargs))
+			continue;
+		argv[argc++] = allow;
+		argv[argc++] = conf->ports[i].devargs;
+	}
+	if (argc == *ret_argc)
+		argv[argc++] = no_pci;
+	*ret_argc = argc;
+}
+
+/**
  * eal_init() - Put the arguments together and call rte_eal_init()
  * @conf:	Configuration
  * @cpus:	For the main lcore
@@ -111,24 +152,27 @@ static bool want_hugepages(const struct conf *conf)
  */
 static int eal_init(const struct conf *conf, const cpu_set_t *cpus, char *user_args)
 {
+	static char name[] = "vunetd", m[] = "-m", in_memory[] = "--in-memory";
+	static char no_huge[] = "--no-huge", no_shconf[] = "--no-shconf";
 	char lcores[8 * CPU_SETSIZE], memory[16], *save = NULL;
-	char *argv[EAL_ARGS_MAX + 8];
-	int argc = 0;
+	char *argv[EAL_ARGS_MAX + 2 * CONF_PORTS_MAX + 1];
+	int argc = 0, last = (int)RTE_DIM(argv) - 1;
 
 	lcores_arg(cpus, lcores, sizeof(lcores));
 	snprintf(memory, sizeof(memory), "%u", conf->dpdk.memory_mb);
-	argv[argc++] = (char[]){"vunetd"};
+	argv[argc++] = name;
 	argv[argc++] = lcores;
-	argv[argc++] = (char[]){"-m"};
+	argv[argc++] = m;
 	argv[argc++] = memory;
 	/* EAL refuses --in-memory together with --no-huge */
 	if (want_hugepages(conf)) {
-		argv[argc++] = (char[]){"--in-memory"};
+		argv[argc++] = in_memory;
 	} else {
-		argv[argc++] = (char[]){"--no-huge"};
-		argv[argc++] = (char[]){"--no-shconf"};
+		argv[argc++] = no_huge;
+		argv[argc++] = no_shconf;
 	}
-	for (char *word = strtok_r(user_args, " \t", &save); word && argc < EAL_ARGS_MAX;
+	pci_args(conf, argv, &argc);
+	for (char *word = strtok_r(user_args, " \t", &save); word && argc < last;
 	     word = strtok_r(NULL, " \t", &save))
 		argv[argc++] = word;
 	argv[argc] = NULL;

@@ -229,12 +229,8 @@ static int open_guests(struct daemon *daemon) CTL_ONLY
 static int start(struct daemon *daemon, struct loop_source *doorbell) CTL_ONLY
 {
 	const struct conf *conf = daemon->conf;
-	int err = library_dir_make(&daemon->lib_dir);
+	int err = open_ports(daemon);
 
-	if (err)
-		log_err("cannot make a directory for private sockets: %s", strerror(-err));
-	if (!err)
-		err = open_ports(daemon);
 	if (!err)
 		err = miss_queue_new(&daemon->misses);
 	if (!err)
@@ -266,7 +262,6 @@ static void stop(struct daemon *daemon) CTL_ONLY
 	for (unsigned int i = 0; daemon->ports && i < daemon->conf->n_ports; i++)
 		port_close(&daemon->ports[i]);
 	free(daemon->ports);
-	library_dir_remove(daemon->lib_dir);
 }
 
 /**
@@ -293,6 +288,22 @@ static int serve(struct daemon *daemon, const struct signals *signals) CTL_ONLY
 }
 
 /**
+ * make_lib_dir() - Make the directory for the library's private sockets
+ * @daemon:	Daemon
+ * Return: 0 or -errno, logged
+ */
+static int make_lib_dir(struct daemon *daemon) CTL_ONLY
+{
+	int err = library_dir_make(&daemon->lib_dir);
+
+	if (err)
+		log_err("cannot make a directory for private sockets: %s (its parent is "
+			"$RUNTIME_DIRECTORY, else /run/vunetd)",
+			strerror(-err));
+	return err;
+}
+
+/**
  * daemon_main() - Everything after the configuration
  * @conf:	Configuration
  * Return: Exit code
@@ -307,12 +318,16 @@ static int daemon_main(const struct conf *conf) CTL_ONLY
 	err = loop_new(&daemon.loop);
 	if (!err)
 		err = signals_open(&signals, &daemon);
+	/* Before EAL, which keeps its own files in the same directory */
+	if (!err)
+		err = make_lib_dir(&daemon);
 	if (!err)
 		err = eal_start(conf);
 	if (!err) {
 		err = serve(&daemon, &signals);
 		eal_stop();
 	}
+	library_dir_remove(daemon.lib_dir);
 	if (signals.source.fd >= 0)
 		close(signals.source.fd);
 	loop_free(daemon.loop);
