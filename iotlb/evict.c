@@ -83,33 +83,31 @@ bool evict_entries(struct iotlb_ctl *ctl, uint64_t n_wanted)
  * @ctl:	IOTLB
  * @queue:	List
  *
- * Return: A node without tables, or NULL
+ * Return: A node without tables, or NULL; never the root, whose span is all and
+ *	so always touches what is kept
  */
 static struct iotlb_node *evictable(struct iotlb_ctl *ctl, struct node_queue *queue)
 {
 	struct iotlb_node *node;
 
 	TAILQ_FOREACH(node, queue, link)
-	if (!node->n_tables && node->level != ROOT_LEVEL && !kept(ctl, node->base, node_last(node)))
+	if (!node->n_tables && !kept(ctl, node->base, node_last(node)))
 		return node;
 	return NULL;
 }
 
 /**
- * node_evict() - Take out a node, and those above it that it leaves empty
+ * node_evict() - Take out a node
  * @ctl:	IOTLB
  * @node:	Node without tables
+ *
+ * A parent that it leaves empty becomes idle, and is then the next to go.
  */
 static void node_evict(struct iotlb_ctl *ctl, struct iotlb_node *node)
 {
 	uint64_t before = ctl->stats.entries;
-	struct iotlb_node *parent;
 
-	do {
-		parent = node->parent;
-		slot_put(ctl, parent, slot_index(parent->level, node->base), 0);
-		node = parent;
-	} while (node->list == NODE_LIST_IDLE && !kept(ctl, node->base, node_last(node)));
+	slot_put(ctl, node->parent, slot_index(node->parent->level, node->base), 0);
 	stat_add(&ctl->stats.evicted, before - ctl->stats.entries);
 }
 

@@ -154,18 +154,19 @@ static struct iotlb_frags *page_carve(uint64_t slot, uint16_t first, uint16_t la
  * @old:	Word of the page now
  * @frags:	What it would become
  *
- * Return: true when it fits, and the page's other fragments do not take what the
- *	rest of the range being mapped needs
+ * What the page's other fragments take may be missing for the rest of the range
+ * being mapped, and eviction may not take it back: @spare is what is not needed.
+ * (Others are found in the first page and the last; nothing follows the last.)
+ *
+ * Return: true when it fits
  */
 static bool page_has_room(struct iotlb_ctl *ctl, uint64_t old, const struct iotlb_frags *frags)
 {
 	uint64_t n_old = slot_weight(old);
-	uint64_t n_others = frags->n ? frags->n - 1 : 0;
 
-	if (n_others > ctl->spare || (frags->n > n_old && !evict_entries(ctl, frags->n - n_old)))
+	if (frags->n > ctl->spare + 1)
 		return false;
-	ctl->spare -= n_others;
-	return true;
+	return frags->n <= n_old || evict_entries(ctl, frags->n - n_old);
 }
 
 /**

@@ -51,7 +51,7 @@
 #define IOTLB_WRITE 2u
 
 #define IOTLB_PAGE_SHIFT 12
-#define IOTLB_PAGE_SIZE  (UINT64_C(1) << IOTLB_PAGE_SHIFT)
+#define IOTLB_PAGE_SIZE	 (UINT64_C(1) << IOTLB_PAGE_SHIFT)
 
 struct iotlb;
 struct iotlb_hints;

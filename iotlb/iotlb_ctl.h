@@ -100,8 +100,7 @@ TAILQ_HEAD(node_queue, iotlb_node);
  * @stats:	Counters; written relaxed, see stat_add()
  * @max_entries: Bound on stats.entries
  * @max_nodes:	Bound on stats.nodes
- * @spare:	Fragments of others that the pages at the ends of the range being
- *		mapped may keep
+ * @spare:	Entries that the range being mapped leaves for others
  * @keep_first:	From here ...
  * @keep_last:	... to here eviction takes nothing: what this call filled already
  * @leafy:	Nodes with leaves, oldest fill first

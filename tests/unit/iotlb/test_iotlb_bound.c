@@ -68,9 +68,24 @@ static void test_map_page_full_of_fragments(void **state)
 	assert_maps(0x1fff, GIB, RW, HOST + 0xfff, 1 + 63 * 4096);
 	assert_int_equal(stats().entries, 64);
 	assert_misses(0x1000, RW);
-	/* a huge leaf over a page full of fragments */
+	/* a huge leaf over a page that has all the entries there may be */
+	for (uint64_t i = 0; i < 64; i++)
+		assert_int_equal(map(i * 2, 1, HOST + i * 8, RW), 0);
+	assert_int_equal(stats().entries, 64);
+	assert_maps(126, 2, RW, HOST + 63 * 8, 1);
 	assert_int_equal(map(0, 2 * MIB, HOST, RW), 0);
 	assert_int_equal(stats().entries, 1);
+}
+
+static void test_map_huge_range_fills_bound(void **state)
+{
+	(void)state;
+	resize(64);
+	assert_int_equal(map(GIB, 64 * 2 * MIB, HOST, RW), 0);
+	assert_int_equal(stats().entries, 64);
+	assert_int_equal(map(-(64 * GIB), 64 * GIB, HOST, RW), 0);
+	assert_maps(-(64 * GIB), UINT64_MAX, RW, HOST, 64 * GIB);
+	assert_int_equal(map(GIB - 4 * KIB, 4 * KIB + 64 * 2 * MIB, HOST, RW), -ENOSPC);
 }
 
 static void test_unmap_splits_beyond_bound(void **state)
@@ -161,6 +176,7 @@ int main(void)
 		FIXTURE(test_map_evicts_oldest),
 		FIXTURE(test_map_evicts_within_one_node),
 		FIXTURE(test_map_range_fills_bound),
+		FIXTURE(test_map_huge_range_fills_bound),
 		FIXTURE(test_map_page_full_of_fragments),
 		FIXTURE(test_unmap_splits_beyond_bound),
 		FIXTURE(test_map_scatter_stays_within_nodes),
