@@ -9,11 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_bus.h>
 #include <rte_common.h>
-#include <rte_devargs.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_pci.h>
 
 #include "daemon/log.h"
 
@@ -107,14 +106,16 @@ static bool want_hugepages(const struct conf *conf)
 
 /**
  * is_pci() - Whether a device string names a PCI device
- * @devargs:	Device string
+ * @devargs:	Device string: "0000:01:00.0", "pci:0000:01:00.0", options may follow
  */
 static bool is_pci(const char *devargs)
 {
-	struct rte_devargs da = {0};
-	bool pci = !rte_devargs_parse(&da, devargs) && !strcmp(rte_bus_name(da.bus), "pci");
+	const char *start = strncmp(devargs, "pci:", 4) ? devargs : devargs + 4;
+	char *address = strndup(start, strcspn(start, ","));
+	struct rte_pci_addr parsed;
+	bool pci = address && !rte_pci_addr_parse(address, &parsed);
 
-	rte_devargs_reset(&da);
+	free(address);
 	return pci;
 }
 
@@ -153,6 +154,8 @@ static void pci_args(const struct conf *conf, char **argv, int *ret_argc)
 static int eal_init(const struct conf *conf, const cpu_set_t *cpus, char *user_args)
 {
 	static char name[] = "vunetd", m[] = "-m", in_memory[] = "--in-memory";
+	/* It warns of a socket for tools that nobody has had for years */
+	static char telemetry[] = "--log-level=lib.telemetry:error";
 	static char no_huge[] = "--no-huge", no_shconf[] = "--no-shconf";
 	char lcores[8 * CPU_SETSIZE], memory[16], *save = NULL;
 	char *argv[EAL_ARGS_MAX + 2 * CONF_PORTS_MAX + 1];
@@ -164,6 +167,7 @@ static int eal_init(const struct conf *conf, const cpu_set_t *cpus, char *user_a
 	argv[argc++] = lcores;
 	argv[argc++] = m;
 	argv[argc++] = memory;
+	argv[argc++] = telemetry;
 	/* EAL refuses --in-memory together with --no-huge */
 	if (want_hugepages(conf)) {
 		argv[argc++] = in_memory;

@@ -112,8 +112,6 @@ void log_init(enum conf_log_level level)
 		setvbuf(stream, NULL, _IOLBF, 0);
 		rte_openlog_stream(stream);
 	}
-	/* It warns of a socket for tools that nobody has had for years */
-	rte_log_set_level_pattern("lib.telemetry", RTE_LOG_ERR);
 	/* Levels below what will be written need not be formatted at all */
 	rte_log_set_global_level(level == CONF_LOG_DEBUG ? RTE_LOG_DEBUG : RTE_LOG_NOTICE);
 }

@@ -150,6 +150,26 @@ static void line_add(struct line *line, const char *name, uint64_t value)
 	line->len += (size_t)n;
 }
 
+/**
+ * line_log() - Write the line, unless everything in it is zero
+ * @line:	Line
+ * @what:	What was counted
+ * @name:	Name of it
+ * @sub:	" ring" or " queue" and its number follow, or ""
+ * @index:	That number
+ */
+static void line_log(const struct line *line, const char *what, const char *name, const char *sub,
+		     unsigned int index)
+{
+	char number[16] = "";
+
+	if (!line->len)
+		return;
+	if (*sub)
+		snprintf(number, sizeof(number), " %u", index);
+	log_notice("totals %s %s%s%s:%s", what, name, sub, number, line->buf);
+}
+
 #define ADD_COUNTER(name, help) line_add(&line, #name, COUNTER_READ(c->name));
 
 /**
@@ -174,7 +194,7 @@ static void log_guest(const struct guest *guest)
 	iotlb_stats(guest->dev.tlb, &tlb);
 	line_add(&line, "iotlb_entries", tlb.entries);
 	line_add(&line, "iotlb_evicted", tlb.evicted);
-	log_notice("totals guest %s:%s", guest->conf->name, line.buf);
+	line_log(&line, "guest", guest->conf->name, "", 0);
 }
 
 /**
@@ -188,7 +208,7 @@ static void log_ring(const struct guest *guest, unsigned int index)
 	struct line line = {0};
 
 	VQ_COUNTERS(ADD_COUNTER)
-	log_notice("totals guest %s ring %u:%s", guest->conf->name, index, line.buf);
+	line_log(&line, "guest", guest->conf->name, " ring", index);
 }
 
 /**
@@ -203,7 +223,7 @@ static void log_wire(const struct daemon *daemon, unsigned int port, unsigned in
 	struct line line = {0};
 
 	WIRE_COUNTERS(ADD_COUNTER)
-	log_notice("totals port %s queue %u:%s", daemon->conf->ports[port].name, queue, line.buf);
+	line_log(&line, "port", daemon->conf->ports[port].name, " queue", queue);
 }
 
 void statistics_log_totals(const struct daemon *daemon)

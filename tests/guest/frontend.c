@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* frontend.c - Starting and stopping a device over vhost-user, as QEMU does
+ *
+ * The order of messages is that of QEMU 7.2: features and protocol features,
+ * owner and backend channel at once; features, memory and rings when the driver
+ * says DRIVER_OK; then the translation of the used rings, which the guest's
+ * IOMMU would never be asked for by a backend that has not begun to run.
+ */
+#include "tests/guest/frontend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+
+#include "tests/guest/guest.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+/* Not in the kernel's headers: bit 30 is the protocol's own (vhost-user) */
+#define VHOST_USER_F_PROTOCOL_FEATURES 30
+
+/* The driver is ready: ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK */
+#define STATUS_READY UINT64_C(0x0f)
+
+/**
+ * wanted_features() - What the options ask for
+ */
+static uint64_t wanted_features(const struct options *opt)
+{
+	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+
+	if (opt->mergeable)
+		f |= BIT(VIRTIO_NET_F_MRG_RXBUF);
+	if (opt->indirect)
+		f |= BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	if (opt->viommu)
+		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
+	if (opt->pairs > 1)
+		f |= BIT(VIRTIO_NET_F_MQ);
+	return f;
+}
+
+/**
+ * features_check() - Refuse a backend that lacks what was asked for
+ *
+ * VERSION_1 is not insisted on without a vIOMMU: the header shrinks then.
+ */
+static int features_check(const struct device *d, uint64_t offered)
+{
+	uint64_t missing = wanted_features(d->g->opt) & ~offered;
+
+	if (!d->g->opt->viommu)
+		missing &= ~BIT(VIRTIO_F_VERSION_1);
+	missing &= ~BIT(VIRTIO_NET_F_MQ);
+	if (!missing)
+		return 0;
+	fprintf(stderr, "vunet-guest: %s: the backend does not offer virtio features 0x%llx%s\n",
+		d->vu.path, (unsigned long long)missing,
+		missing & BIT(VIRTIO_F_ACCESS_PLATFORM)
+			? " (among them ACCESS_PLATFORM: its vIOMMU "
+			  "support is off)"
+			: "");
+	return -ENOTSUP;
+}
+
+/**
+ * negotiate_protocol() - Agree on protocol features
+ */
+static int negotiate_protocol(struct device *d)
+{
+	uint64_t wanted = BIT(VU_PROTO_MQ) | BIT(VU_PROTO_REPLY_ACK) | BIT(VU_PROTO_BACKEND_REQ) |
+			  BIT(VU_PROTO_STATUS);
+	uint64_t need = d->g->opt->viommu ? BIT(VU_PROTO_BACKEND_REQ) | BIT(VU_PROTO_REPLY_ACK) : 0;
+	uint64_t offered, queues;
+	int err;
+
+	err = vu_get(&d->vu, VU_GET_PROTOCOL_FEATURES, &offered, 0, sizeof(offered));
+	if (err)
+		return err;
+	if (need & ~offered) {
+		fprintf(stderr, "vunet-guest: %s: no REPLY_ACK and backend channel for a vIOMMU\n",
+			d->vu.path);
+		return -ENOTSUP;
+	}
+	d->protocol = wanted & offered;
+	err = vu_set_u64(&d->vu, VU_SET_PROTOCOL_FEATURES, d->protocol);
+	if (err)
+		return err;
+	d->vu.reply_ack = d->protocol & BIT(VU_PROTO_REPLY_ACK);
+	if (!(d->protocol & BIT(VU_PROTO_MQ)))
+		return 0;
+	err = vu_get(&d->vu, VU_GET_QUEUE_NUM, &queues, 0, sizeof(queues));
+	if (!err && queues < d->g->opt->pairs) {
+		fprintf(stderr, "vunet-guest: %s: only %llu queue pairs\n", d->vu.path,
+			(unsigned long long)queues);
+		err = -ENOTSUP;
+	}
+	return err;
+}
+
+int frontend_connect(struct device *d)
+{
+	uint64_t offered;
+	int err;
+
+	err = vu_open(&d->vu, d->g->opt->server);
+	if (!err)
+		err = vu_get(&d->vu, VU_GET_FEATURES, &offered, 0, sizeof(offered));
+	if (!err)
+		err = features_check(d, offered);
+	if (err)
+		return err;
+	d->features = wanted_features(d->g->opt) & offered;
+	/* virtio 1.2, 5.1.6: num_buffers is there with either feature */
+	d->hdr = d->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)) ? 12 : 10;
+	err = negotiate_protocol(d);
+	if (!err)
+		err = vu_set(&d->vu, VU_SET_OWNER, NULL, 0, NULL, 0);
+	if (!err && d->g->opt->viommu)
+		err = vu_backend_open(&d->vu);
+	return err;
+}
+
+/**
+ * pass_memory() - SET_MEM_TABLE
+ */
+static int pass_memory(struct device *d)
+{
+	const struct memory *m = &d->g->mem;
+	struct vu_mem_table t = {.n_regions = m->n_regions};
+	int fds[REGIONS_MAX];
+	unsigned int i;
+
+	for (i = 0; i < m->n_regions; i++) {
+		const struct region *r = &m->regions[i];
+
+		t.regions[i] = (struct vu_mem_region){
+			.gpa = r->gpa,
+			.size = r->size,
+			.user_addr = (uintptr_t)r->va,
+			.mmap_offset = r->offset,
+		};
+		fds[i] = r->fd;
+	}
+	return vu_set(&d->vu, VU_SET_MEM_TABLE, &t,
+		      (uint32_t)(offsetof(struct vu_mem_table, regions) +
+				 m->n_regions * sizeof(t.regions[0])),
+		      fds, m->n_regions);
+}
+
+/**
+ * ring_addr() - Address of a piece of a ring as SET_VRING_ADDR wants it
+ *
+ * An IOVA with a vIOMMU, else the front-end's own address of the memory.
+ */
+static uint64_t ring_addr(const struct device *d, uint64_t off)
+{
+	if (d->iommu.shift)
+		return d->iommu.windows[WINDOW_RINGS].base + off;
+	return (uintptr_t)arena_ptr(&d->g->mem.rings, off, NULL);
+}
+
+/**
+ * start_ring() - Size, base, addresses and eventfds of one ring
+ */
+static int start_ring(struct device *d, unsigned int index)
+{
+	struct ring *vr = &d->rings[index];
+	struct vhost_vring_state num = {.index = index, .num = vr->size};
+	struct vhost_vring_state base = {.index = index, .num = 0};
+	struct vhost_vring_addr addr = {
+		.index = index,
+		.desc_user_addr = ring_addr(d, vr->desc_off),
+		.avail_user_addr = ring_addr(d, vr->avail_off),
+		.used_user_addr = ring_addr(d, vr->used_off),
+	};
+	uint64_t u64 = index;
+	int err;
+
+	/* Tables are in descriptors, so theirs is an address of the guest */
+	vr->table_addr = d->iommu.shift ? ring_addr(d, vr->table_off)
+					: arena_gpa(&d->g->mem.rings, vr->table_off);
+	err = vu_set(&d->vu, VU_SET_VRING_NUM, &num, sizeof(num), NULL, 0);
+	if (!err)
+		err = vu_set(&d->vu, VU_SET_VRING_BASE, &base, sizeof(base), NULL, 0);
+	if (!err)
+		err = vu_set(&d->vu, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+	if (!err)
+		err = vu_set(&d->vu, VU_SET_VRING_KICK, &u64, sizeof(u64), &vr->kick_fd, 1);
+	if (!err)
+		err = vu_set(&d->vu, VU_SET_VRING_CALL, &u64, sizeof(u64), &vr->call_fd, 1);
+	return err;
+}
+
+/**
+ * enable_ring() - SET_VRING_ENABLE
+ */
+static int enable_ring(struct device *d, unsigned int index, bool on)
+{
+	struct vhost_vring_state s = {.index = index, .num = on};
+
+	return vu_set(&d->vu, VU_SET_VRING_ENABLE, &s, sizeof(s), NULL, 0);
+}
+
+/**
+ * push_used() - Translations of the used rings, which QEMU sends unasked
+ */
+static int push_used(struct device *d)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
+		err = viommu_push(&d->iommu, ring_addr(d, d->rings[i].used_off), 1);
+	return err;
+}
+
+int frontend_start(struct device *d)
+{
+	const struct options *opt = d->g->opt;
+	unsigned int i;
+	int err;
+
+	err = vu_set_u64(&d->vu, VU_SET_FEATURES, d->features);
+	if (!err)
+		err = pass_memory(d);
+	for (i = 0; !err && i < 2 * opt->pairs; i++)
+		err = start_ring(d, i);
+	if (!err && d->iommu.shift && !opt->no_answer)
+		err = opt->map == MAP_STATIC_PUSH ? viommu_push_all(&d->iommu) : push_used(d);
+	for (i = 0; !err && i < 2 * opt->pairs; i++)
+		err = enable_ring(d, i, true);
+	if (!err && d->protocol & BIT(VU_PROTO_STATUS))
+		err = vu_set_u64(&d->vu, VU_SET_STATUS, STATUS_READY);
+	return err;
+}
+
+/**
+ * stop_ring() - GET_VRING_BASE, and whether the answer makes sense
+ */
+static int stop_ring(struct device *d, unsigned int index)
+{
+	struct ring *vr = &d->rings[index];
+	struct vhost_vring_state s = {.index = index};
+	int err = vu_get(&d->vu, VU_GET_VRING_BASE, &s, sizeof(s), sizeof(s));
+
+	if (err)
+		return err;
+	if ((uint16_t)(vr->avail_idx - s.num) <= vr->size)
+		return 0;
+	fprintf(stderr, "vunet-guest: %s: ring %u stopped at %u, but %u was the last available\n",
+		d->vu.path, index, s.num, vr->avail_idx);
+	return -EPROTO;
+}
+
+int frontend_stop(struct device *d)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
+		err = enable_ring(d, i, false);
+	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
+		err = stop_ring(d, i);
+	if (!err && d->protocol & BIT(VU_PROTO_STATUS))
+		err = vu_set_u64(&d->vu, VU_SET_STATUS, 0);
+	vu_close(&d->vu);
+	return err;
+}

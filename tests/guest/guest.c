@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* guest.c - The guest: putting it together, and the clockwork of its loop */
+#include "tests/guest/guest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/guest/clock.h"
+#include "tests/guest/report.h"
+
+/* Rounds between two looks at the clock and, under load, the backend channel */
+#define TICK_ROUNDS 64
+
+/* Looks at the clock between two checks that the backend still lives */
+#define ALIVE_ROUNDS (TICK_ROUNDS * 1024)
+
+/* Idle rounds after which others on this processor are let run */
+#define IDLE_ROUNDS 256
+
+volatile sig_atomic_t guest_stop;
+
+/**
+ * n_rings() - Virtqueues of one device
+ */
+static unsigned int n_rings(const struct guest *g)
+{
+	return 2 * g->opt->pairs;
+}
+
+/**
+ * lay_out() - Take room for all rings and buffers
+ */
+static void lay_out(struct guest *g)
+{
+	const struct options *opt = g->opt;
+	bool straddle = opt->viommu && opt->rings == RINGS_SCATTERED;
+	uint32_t buffers = opt->buffers, chain = opt->chain > 2 ? opt->chain : 2;
+	unsigned int d, i;
+
+	g->mem.rings.shift = opt->viommu;
+	g->mem.buffers.shift = opt->viommu;
+	for (d = 0; d < g->n_devices; d++)
+		for (i = 0; i < n_rings(g); i++)
+			ring_layout(&g->devices[d].rings[i], &g->mem.rings, opt->ring_size,
+				    opt->indirect ? chain : 0, straddle);
+	if (!buffers)
+		buffers = 2 * opt->ring_size * opt->pairs * g->n_devices;
+	/* Half a huge page left empty is no loss in a sparse file only */
+	pool_layout(&g->pool, &g->mem.buffers, buffers, opt->buf_size, opt->pages == 12);
+}
+
+/**
+ * buffer_addresses() - With static maps, where each window shows each buffer
+ */
+static void buffer_addresses(struct guest *g)
+{
+	const struct window *w = g->devices[0].iommu.windows;
+	enum window_id tx = g->opt->rw ? WINDOW_RX : WINDOW_TX;
+	uint32_t i;
+
+	for (i = 0; i < g->pool.n; i++) {
+		uint64_t off = pool_off(&g->pool, i);
+
+		g->pool.bufs[i].addr[DIR_RX] = w[WINDOW_RX].base + off;
+		g->pool.bufs[i].addr[DIR_TX] = w[tx].base + off;
+	}
+}
+
+/**
+ * device_new() - Page tables and rings of one device
+ */
+static int device_new(struct device *d)
+{
+	const struct options *opt = d->g->opt;
+	unsigned int i;
+	int err;
+
+	err = viommu_init(&d->iommu, &d->vu, opt, &d->g->mem, d->g->pool.stride,
+			  2 * opt->ring_size * opt->pairs);
+	for (i = 0; !err && i < n_rings(d->g); i++)
+		err = ring_init(&d->rings[i], &d->g->mem.rings, i % 2 == 0, !opt->interrupts);
+	return err;
+}
+
+int guest_new(struct guest *g, const struct options *opt)
+{
+	unsigned int i;
+	int err;
+
+	g->opt = opt;
+	g->n_devices = opt->n_sockets;
+	for (i = 0; i < g->n_devices; i++) {
+		struct device *d = &g->devices[i];
+
+		d->g = g;
+		d->vu = (struct vu){.path = opt->sockets[i],
+				    .fd = -1,
+				    .backend_fd = -1,
+				    .trace = opt->trace,
+				    .timeout_ms = opt->timeout_ms};
+	}
+	lay_out(g);
+	err = memory_back(&g->mem, opt->pages, opt->rings == RINGS_SCATTERED, opt->seed);
+	if (!err)
+		err = pool_init(&g->pool, &g->mem.buffers);
+	for (i = 0; !err && i < g->n_devices; i++)
+		err = device_new(&g->devices[i]);
+	if (!err && opt->viommu)
+		buffer_addresses(g);
+	return err;
+}
+
+void guest_free(struct guest *g)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < g->n_devices; i++) {
+		for (j = 0; j < n_rings(g); j++)
+			ring_free(&g->devices[i].rings[j]);
+		viommu_free(&g->devices[i].iommu);
+		vu_close(&g->devices[i].vu);
+	}
+	pool_free(&g->pool);
+	memory_free(&g->mem);
+}
+
+void guest_begin(struct guest *g)
+{
+	g->start_ns = clock_ns();
+	g->line_ns = g->start_ns + g->opt->interval * NS_PER_S;
+	g->end_ns = g->opt->duration ? g->start_ns + g->opt->duration * NS_PER_S : UINT64_MAX;
+}
+
+/**
+ * hear_backends() - Answer misses
+ *
+ * Return: Messages dealt with, or -errno after a complaint
+ */
+static int hear_backends(struct guest *g)
+{
+	unsigned int i;
+	int n = 0;
+
+	for (i = 0; i < g->n_devices; i++) {
+		int got = viommu_poll(&g->devices[i].iommu);
+
+		if (got < 0)
+			return got;
+		n += got;
+	}
+	return n;
+}
+
+/**
+ * backends_alive() - Whether all of them hold their connections
+ */
+static int backends_alive(const struct guest *g)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->n_devices; i++) {
+		if (!vu_alive(&g->devices[i].vu)) {
+			fprintf(stderr, "vunet-guest: %s: the backend hung up\n",
+				g->devices[i].vu.path);
+			return -EPIPE;
+		}
+	}
+	return 0;
+}
+
+/**
+ * sleep_until_called() - Wait for an interrupt, a miss, or a little time
+ */
+static void sleep_until_called(struct guest *g)
+{
+	struct pollfd p[DEVICES_MAX * (PAIRS_MAX * 2 + 1)];
+	unsigned int i, j, n = 0;
+	uint64_t count;
+
+	for (i = 0; i < g->n_devices; i++) {
+		struct device *d = &g->devices[i];
+
+		for (j = 0; j < n_rings(g); j++)
+			p[n++] = (struct pollfd){.fd = d->rings[j].call_fd, .events = POLLIN};
+		p[n++] = (struct pollfd){.fd = d->vu.backend_fd, .events = POLLIN};
+	}
+	if (poll(p, n, 10) <= 0)
+		return;
+	for (i = 0; i < n; i++)
+		if (p[i].revents & POLLIN && (i + 1) % (n_rings(g) + 1) &&
+		    read(p[i].fd, &count, sizeof(count)) < 0)
+			continue;
+}
+
+/**
+ * tick_idle() - Nothing moved: hear misses at once, and let others run
+ */
+static int tick_idle(struct guest *g)
+{
+	int n = hear_backends(g);
+
+	if (n)
+		return n < 0 ? n : 0;
+	if (++g->idle < IDLE_ROUNDS)
+		return 0;
+	if (g->opt->interrupts)
+		sleep_until_called(g);
+	else
+		sched_yield();
+	return 0;
+}
+
+int guest_tick(struct guest *g, bool moved)
+{
+	uint64_t now;
+	int err = 0;
+
+	g->rounds++;
+	if (g->error)
+		return g->error;
+	if (!moved)
+		err = tick_idle(g);
+	else
+		g->idle = 0;
+	if (err)
+		return err;
+	if (g->rounds % TICK_ROUNDS && g->idle < IDLE_ROUNDS)
+		return !g->done;
+	if (moved)
+		err = hear_backends(g);
+	if (err < 0)
+		return err;
+	if (g->rounds % ALIVE_ROUNDS == 0) {
+		err = backends_alive(g);
+		if (err)
+			return err;
+	}
+	now = clock_ns();
+	if (now >= g->line_ns && g->opt->interval && !g->opt->quiet) {
+		report_line(g, now);
+		g->line_ns += g->opt->interval * NS_PER_S;
+	}
+	return !g->done && !guest_stop && now < g->end_ns;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* guest.h - The guest: its memory, its devices, and what it counts
+ *
+ * Theory of operation
+ * ===================
+ * One thread does everything: a mode's loop moves frames, and calls
+ * guest_tick() once per round, which hears the backend channel, prints the rates
+ * and says when to stop.  The backend channel is heard each round while nothing
+ * moves, and every TICK_ROUNDS rounds while it does: reading it is a system
+ * call, and an unanswered miss stops the traffic anyway.
+ */
+#ifndef GUEST_GUEST_H
+#define GUEST_GUEST_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/guest/buffers.h"
+#include "tests/guest/memory.h"
+#include "tests/guest/options.h"
+#include "tests/guest/vhost_user.h"
+#include "tests/guest/viommu.h"
+#include "tests/guest/ring.h"
+
+/**
+ * struct device - One virtio-net device
+ * @g:		The guest it belongs to
+ * @vu:		Connection
+ * @iommu:	Its I/O address space
+ * @rings:	Virtqueues; even ones receive
+ * @features:	Negotiated
+ * @protocol:	Negotiated vhost-user protocol features
+ * @hdr:	Bytes of struct virtio_net_hdr
+ */
+struct device {
+	struct guest *g;
+	struct vu vu;
+	struct viommu iommu;
+	struct ring rings[2 * PAIRS_MAX];
+	uint64_t features;
+	uint64_t protocol;
+	uint32_t hdr;
+};
+
+/**
+ * struct stats - What was counted; errors make the exit status 1
+ * @rx_frames:	Frames received
+ * @rx_bytes:	Bytes of them
+ * @tx_frames:	Frames made available to the backend
+ * @tx_bytes:	Bytes of them
+ * @dropped:	Received frames that could not be forwarded
+ * @malformed:	Frames with lengths that make no sense
+ * @echoed:	ARP and ICMP echo requests answered
+ * @lost:	verify: sent and never seen again
+ * @reordered:	verify: seen out of order
+ * @corrupt:	verify: seen with other content
+ * @foreign:	verify: not ours
+ * @poison_checks:	Released pages looked at
+ * @poison_violations:	Released pages that changed
+ */
+struct stats {
+	uint64_t rx_frames;
+	uint64_t rx_bytes;
+	uint64_t tx_frames;
+	uint64_t tx_bytes;
+	uint64_t dropped;
+	uint64_t malformed;
+	uint64_t echoed;
+	uint64_t lost;
+	uint64_t reordered;
+	uint64_t corrupt;
+	uint64_t foreign;
+	uint64_t poison_checks;
+	uint64_t poison_violations;
+};
+
+/**
+ * struct guest - Everything
+ * @opt:	Options
+ * @mem:	Memory, the same for all devices
+ * @pool:	Buffers
+ * @devices:	Devices
+ * @n_devices:	How many
+ * @stats:	Counters
+ * @last:	Counters at the last line of rates
+ * @rounds:	Of the loop
+ * @start_ns:	When traffic began
+ * @line_ns:	When the next line of rates is due
+ * @end_ns:	When to stop, or UINT64_MAX
+ * @stop_ns:	When traffic ended
+ * @idle:	Rounds in a row in which nothing moved
+ * @error:	What ended the traffic, 0 or -errno
+ * @done:	A mode has nothing left to do
+ */
+struct guest {
+	const struct options *opt;
+	struct memory mem;
+	struct pool pool;
+	struct device devices[DEVICES_MAX];
+	unsigned int n_devices;
+	struct stats stats;
+	struct stats last;
+	uint64_t rounds;
+	uint64_t start_ns;
+	uint64_t line_ns;
+	uint64_t end_ns;
+	uint64_t stop_ns;
+	uint32_t idle;
+	int error;
+	bool done;
+};
+
+/* Set by SIGINT and SIGTERM */
+extern volatile sig_atomic_t guest_stop;
+
+/**
+ * guest_new() - Lay out memory and page tables; nothing is connected yet
+ * @g:		Zeroed
+ * @opt:	Options
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int guest_new(struct guest *g, const struct options *opt);
+
+/**
+ * guest_free() - Take everything down
+ * @g:	Guest
+ */
+void guest_free(struct guest *g);
+
+/**
+ * guest_begin() - Start the clock of --duration and the rates
+ * @g:	Guest
+ */
+void guest_begin(struct guest *g);
+
+/**
+ * guest_tick() - What is to be done between rounds
+ * @g:		Guest
+ * @moved:	Whether the round moved anything
+ *
+ * Return: 1 to go on, 0 to stop, -errno after a complaint
+ */
+int guest_tick(struct guest *g, bool moved);
+
+/**
+ * device_rx() - A device's receive ring
+ */
+static inline struct ring *device_rx(struct device *d, unsigned int pair)
+{
+	return &d->rings[2 * pair];
+}
+
+/**
+ * device_tx() - A device's transmit ring
+ */
+static inline struct ring *device_tx(struct device *d, unsigned int pair)
+{
+	return &d->rings[2 * pair + 1];
+}
+
+#endif /* GUEST_GUEST_H */

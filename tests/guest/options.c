@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* options.c - Command-line options from one table */
+#include "tests/guest/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N_ELEMS(a) (sizeof(a) / sizeof((a)[0]))
+
+enum kind { KIND_FLAG, KIND_U32, KIND_U64, KIND_I32, KIND_CHOICE, KIND_SOCKET, KIND_SIZES };
+
+/**
+ * struct choice - A word and what it stands for; the list ends with a NULL word
+ */
+struct choice {
+	const char *word;
+	uint32_t value;
+};
+
+static const struct choice modes[] = {{"l2fwd", MODE_L2FWD},
+				      {"tx", MODE_TX},
+				      {"rx", MODE_RX},
+				      {"verify", MODE_VERIFY},
+				      {NULL, 0}};
+static const struct choice viommus[] = {{"off", 0}, {"4k", 12}, {"2m", 21}, {"1g", 30}, {NULL, 0}};
+static const struct choice pages[] = {{"4k", 12}, {"2m", 21}, {"1g", 30}, {NULL, 0}};
+static const struct choice maps[] = {{"static-demand", MAP_STATIC_DEMAND},
+				     {"static-push", MAP_STATIC_PUSH},
+				     {"dynamic", MAP_DYNAMIC},
+				     {NULL, 0}};
+static const struct choice rings[] = {
+	{"scattered", RINGS_SCATTERED}, {"contiguous", RINGS_CONTIGUOUS}, {NULL, 0}};
+static const struct choice on_off[] = {{"off", 0}, {"on", 1}, {NULL, 0}};
+
+/**
+ * struct spec - One option
+ * @name:	Long name
+ * @key:	Short letter or 0
+ * @kind:	How the argument is read
+ * @offset:	Of the member of struct options
+ * @min:	Least number allowed
+ * @max:	Largest number allowed
+ * @def:	Default
+ * @choices:	Words, for KIND_CHOICE
+ * @help:	A sentence
+ */
+struct spec {
+	const char *name;
+	char key;
+	enum kind kind;
+	size_t offset;
+	uint64_t min;
+	uint64_t max;
+	uint64_t def;
+	const struct choice *choices;
+	const char *help;
+};
+
+#define O(m) offsetof(struct options, m)
+
+static const struct spec specs[] = {
+	{"socket", 's', KIND_SOCKET, 0, 0, 0, 0, NULL,
+	 "vhost-user socket; give it twice to bridge two devices"},
+	{"mode", 'm', KIND_CHOICE, O(mode), 0, 0, MODE_L2FWD, modes,
+	 "what to do with frames; see the list above"},
+	{"server", 0, KIND_FLAG, O(server), 0, 0, 0, NULL,
+	 "listen on the socket instead of connecting"},
+	{"pairs", 'p', KIND_U32, O(pairs), 1, PAIRS_MAX, 1, NULL, "queue pairs"},
+	{"viommu", 'i', KIND_CHOICE, O(viommu), 0, 0, 0, viommus,
+	 "page size of the vIOMMU; neighbouring pages are scattered"},
+	{"map", 0, KIND_CHOICE, O(map), 0, 0, MAP_STATIC_DEMAND, maps,
+	 "mappings answered on demand, pushed first, or made per frame"},
+	{"push", 0, KIND_FLAG, O(push), 0, 0, 0, NULL,
+	 "dynamic: send mappings before they are asked"},
+	{"rw", 0, KIND_FLAG, O(rw), 0, 0, 0, NULL,
+	 "map buffers for reading and writing, not as needed only"},
+	{"rings", 0, KIND_CHOICE, O(rings), 0, 0, RINGS_SCATTERED, rings,
+	 "let the rings cross pages, or keep them in one piece"},
+	{"pages", 0, KIND_CHOICE, O(pages), 0, 0, 12, pages,
+	 "pages behind the buffers (2m and 1g must be reserved)"},
+	{"poison", 0, KIND_FLAG, O(poison), 0, 0, 0, NULL,
+	 "dynamic: released buffers must keep a pattern"},
+	{"no-answer", 0, KIND_FLAG, O(no_answer), 0, 0, 0, NULL, "never answer a miss"},
+	{"answer-delay-us", 0, KIND_U32, O(answer_delay_us), 0, 10000000, 0, NULL,
+	 "answer each miss this much later"},
+	{"size", 0, KIND_U32, O(size), 60, 65000, 60, NULL,
+	 "frame size in bytes, without FCS (60 is 64 on a wire)"},
+	{"sizes", 0, KIND_SIZES, O(size_random), 0, 0, 0, NULL,
+	 "'random': any size from 60 to --size (1514 if not given)"},
+	{"duration", 'd', KIND_U32, O(duration), 0, 1000000, 0, NULL,
+	 "seconds to run; 0: for ever"},
+	{"count", 'c', KIND_U64, O(count), 0, UINT64_MAX, 0, NULL, "frames to move; 0: no bound"},
+	{"window", 'w', KIND_U32, O(window), 1, 32768, 128, NULL,
+	 "verify: frames on their way at most"},
+	{"burst", 0, KIND_U32, O(burst), 1, 256, 32, NULL, "frames per round"},
+	{"ring-size", 'r', KIND_U32, O(ring_size), 8, 32768, 256, NULL,
+	 "entries per ring, a power of two"},
+	{"buffers", 'b', KIND_U32, O(buffers), 0, 1048576, 0, NULL,
+	 "buffers cycled through; 0: twice the ring entries"},
+	{"buf-size", 0, KIND_U32, O(buf_size), 128, 65600, 2048, NULL,
+	 "bytes per buffer, 12 of them for the virtio header"},
+	{"mergeable", 0, KIND_CHOICE, O(mergeable), 0, 0, 1, on_off, "mergeable receive buffers"},
+	{"indirect", 0, KIND_FLAG, O(indirect), 0, 0, 0, NULL, "use indirect descriptors"},
+	{"chain", 0, KIND_U32, O(chain), 1, 32, 1, NULL, "descriptors per buffer"},
+	{"icmpecho", 0, KIND_FLAG, O(icmpecho), 0, 0, 0, NULL, "l2fwd: answer ARP and ping"},
+	{"interrupts", 0, KIND_FLAG, O(interrupts), 0, 0, 0, NULL,
+	 "sleep when idle and ask for interrupts"},
+	{"interval", 0, KIND_U32, O(interval), 0, 3600, 1, NULL, "seconds between lines of rates"},
+	{"quiet", 'q', KIND_FLAG, O(quiet), 0, 0, 0, NULL, "print the summary only"},
+	{"json", 'j', KIND_FLAG, O(json), 0, 0, 0, NULL, "print the summary as JSON"},
+	{"trace", 0, KIND_FLAG, O(trace), 0, 0, 0, NULL, "print every vhost-user message"},
+	{"timeout", 't', KIND_U32, O(timeout_ms), 1, 600000, 5000, NULL,
+	 "milliseconds each protocol step may take"},
+	{"seed", 0, KIND_U32, O(seed), 0, UINT32_MAX, 1, NULL,
+	 "of the scatter and of random sizes"},
+	{"cpu", 0, KIND_I32, O(cpu), 0, 4095, UINT64_MAX, NULL, "processor to run on"},
+};
+
+enum { OPT_HELP = 1000, OPT_VERSION, OPT_FIRST };
+
+/**
+ * member() - Where an option is stored
+ */
+static void *member(struct options *o, const struct spec *s)
+{
+	return (char *)o + s->offset;
+}
+
+/**
+ * store() - Write a checked number to an option's member
+ */
+static void store(struct options *o, const struct spec *s, uint64_t value)
+{
+	if (s->kind == KIND_FLAG || s->kind == KIND_SIZES)
+		*(bool *)member(o, s) = value;
+	else if (s->kind == KIND_U64)
+		*(uint64_t *)member(o, s) = value;
+	else if (s->kind != KIND_SOCKET)
+		*(uint32_t *)member(o, s) = (uint32_t)value;
+}
+
+/**
+ * parse_number() - Read a number to the end of the word, within bounds
+ */
+static int parse_number(struct options *o, const struct spec *s, const char *arg)
+{
+	char *end;
+	uint64_t value;
+
+	errno = 0;
+	value = strtoull(arg, &end, 0);
+	if (errno || end == arg || *end || *arg == '-' || value < s->min || value > s->max) {
+		fprintf(stderr, "vunet-guest: --%s=%s: a number from %llu to %llu is allowed\n",
+			s->name, arg, (unsigned long long)s->min, (unsigned long long)s->max);
+		return -EINVAL;
+	}
+	store(o, s, value);
+	return 0;
+}
+
+/**
+ * parse_choice() - Look a word up
+ */
+static int parse_choice(struct options *o, const struct spec *s, const char *arg)
+{
+	const struct choice *c;
+
+	for (c = s->choices; c->word; c++) {
+		if (strcmp(c->word, arg) == 0) {
+			store(o, s, c->value);
+			return 0;
+		}
+	}
+	fprintf(stderr, "vunet-guest: --%s=%s: allowed are", s->name, arg);
+	for (c = s->choices; c->word; c++)
+		fprintf(stderr, " %s", c->word);
+	fputc('\n', stderr);
+	return -EINVAL;
+}
+
+/**
+ * parse_socket() - Take one more device
+ */
+static int parse_socket(struct options *o, const char *arg)
+{
+	if (o->n_sockets == DEVICES_MAX) {
+		fprintf(stderr, "vunet-guest: --socket: at most %d\n", DEVICES_MAX);
+		return -EINVAL;
+	}
+	o->sockets[o->n_sockets++] = arg;
+	return 0;
+}
+
+/**
+ * parse_one() - Dispatch on the kind of an option
+ */
+static int parse_one(struct options *o, const struct spec *s, const char *arg)
+{
+	switch (s->kind) {
+	case KIND_FLAG:
+		store(o, s, 1);
+		return 0;
+	case KIND_CHOICE:
+		return parse_choice(o, s, arg);
+	case KIND_SOCKET:
+		return parse_socket(o, arg);
+	case KIND_SIZES:
+		if (strcmp(arg, "random") == 0) {
+			store(o, s, 1);
+			return 0;
+		}
+		fprintf(stderr, "vunet-guest: --sizes=%s: allowed is 'random'\n", arg);
+		return -EINVAL;
+	default:
+		return parse_number(o, s, arg);
+	}
+}
+
+/**
+ * print_default() - What an option is when not given
+ */
+static void print_default(const struct spec *s)
+{
+	if (s->kind == KIND_CHOICE)
+		printf(" [%s]", options_name(s->name, (uint32_t)s->def));
+	else if (s->kind == KIND_U32 || s->kind == KIND_U64)
+		printf(" [%llu]", (unsigned long long)s->def);
+}
+
+/**
+ * help() - Print --help
+ */
+static void help(void)
+{
+	const struct choice *c;
+	char left[96];
+	size_t i;
+
+	printf("Usage: vunet-guest --socket PATH [--mode MODE] [options]\n\n"
+	       "Plays a virtual machine for a vhost-user-net backend: the front-end that QEMU\n"
+	       "would be, and the virtio-net driver of its guest, vIOMMU included.\n\n"
+	       "Modes:\n"
+	       "  l2fwd    send every frame back with its MAC addresses swapped, or with two\n"
+	       "           sockets across to the other device\n"
+	       "  tx       send as fast as the backend takes\n"
+	       "  rx       count what arrives\n"
+	       "  verify   send numbered frames, expect them back in order and intact\n"
+	       "Options [default]:\n");
+	for (i = 0; i < N_ELEMS(specs); i++) {
+		const struct spec *s = &specs[i];
+		int n = snprintf(left, sizeof(left), "  %c%c --%s", s->key ? '-' : ' ',
+				 s->key ? s->key : ' ', s->name);
+
+		if (s->kind == KIND_CHOICE) {
+			for (c = s->choices; c->word; c++)
+				n += snprintf(left + n, sizeof(left) - (size_t)n, "%c%s",
+					      c == s->choices ? ' ' : '|', c->word);
+		} else if (s->kind != KIND_FLAG) {
+			snprintf(left + n, sizeof(left) - (size_t)n, " %s",
+				 s->kind == KIND_SOCKET	 ? "PATH"
+				 : s->kind == KIND_SIZES ? "random"
+							 : "N");
+		}
+		if (strlen(left) > 28)
+			printf("%s\n%-30s", left, "");
+		else
+			printf("%-30s", left);
+		printf("%s", s->help);
+		print_default(s);
+		putchar('\n');
+	}
+	printf("     --help                   print this and exit\n"
+	       "     --version                print the version and exit\n\n"
+	       "Exit status: 0 when all is well, 1 when something was lost, changed or touched\n"
+	       "that must not be, 2 for a wrong command line, 3 when the backend fails.\n");
+}
+
+/**
+ * check() - What one option alone does not tell
+ */
+static int check(const struct options *o)
+{
+	const char *why = NULL;
+
+	if (o->n_sockets == 0)
+		why = "--socket is missing";
+	else if (o->ring_size & (o->ring_size - 1))
+		why = "--ring-size: a power of two is allowed";
+	else if (o->n_sockets > 1 && o->mode != MODE_L2FWD)
+		why = "two sockets go with --mode l2fwd only";
+	else if (o->map == MAP_DYNAMIC && !o->viommu)
+		why = "--map dynamic needs a --viommu";
+	else if (o->mode == MODE_POISON && !o->viommu)
+		why = "--mode poison needs a --viommu";
+	else if (o->chain * 2 > o->ring_size && !o->indirect)
+		why = "--chain: longer than half the ring";
+	else if (o->size + 12 > o->buf_size &&
+		 (o->mode == MODE_TX || (o->mode == MODE_VERIFY && !o->mergeable)))
+		why = "--size: larger than --buf-size less 12";
+	if (!why)
+		return 0;
+	fprintf(stderr, "vunet-guest: %s\n", why);
+	return -EINVAL;
+}
+
+const char *options_name(const char *option, uint32_t value)
+{
+	const struct choice *c;
+	size_t i;
+
+	for (i = 0; i < N_ELEMS(specs); i++) {
+		if (specs[i].kind != KIND_CHOICE || strcmp(specs[i].name, option) != 0)
+			continue;
+		for (c = specs[i].choices; c->word; c++)
+			if (c->value == value)
+				return c->word;
+	}
+	return "?";
+}
+
+int options_parse(int argc, char **argv, struct options *ret)
+{
+	struct option longs[N_ELEMS(specs) + 3] = {{0}};
+	char shorts[2 * N_ELEMS(specs) + 1];
+	bool size_given = false;
+	size_t i, n_shorts = 0;
+	int c, err;
+
+	memset(ret, 0, sizeof(*ret));
+	for (i = 0; i < N_ELEMS(specs); i++) {
+		const struct spec *s = &specs[i];
+
+		store(ret, s, s->def);
+		longs[i].name = s->name;
+		longs[i].has_arg = s->kind == KIND_FLAG ? no_argument : required_argument;
+		longs[i].val = OPT_FIRST + (int)i;
+		if (!s->key)
+			continue;
+		shorts[n_shorts++] = s->key;
+		if (s->kind != KIND_FLAG)
+			shorts[n_shorts++] = ':';
+	}
+	shorts[n_shorts] = '\0';
+	longs[i++] = (struct option){"help", no_argument, NULL, OPT_HELP};
+	longs[i] = (struct option){"version", no_argument, NULL, OPT_VERSION};
+
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct spec *s = NULL;
+
+		if (c == '?')
+			return -EINVAL;
+		if (c == OPT_HELP) {
+			help();
+			return 1;
+		}
+		if (c == OPT_VERSION) {
+			printf("vunet-guest %s\n", VUNETD_VERSION);
+			return 1;
+		}
+		for (i = 0; i < N_ELEMS(specs); i++)
+			if (c == OPT_FIRST + (int)i || (specs[i].key && c == specs[i].key))
+				s = &specs[i];
+		size_given |= strcmp(s->name, "size") == 0;
+		err = parse_one(ret, s, optarg);
+		if (err)
+			return err;
+	}
+	if (optind != argc) {
+		fprintf(stderr, "vunet-guest: '%s': options only, see --help\n", argv[optind]);
+		return -EINVAL;
+	}
+	if (ret->size_random && !size_given)
+		ret->size = 1514;
+	return check(ret);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* verify.c - Numbered frames out, the same frames back
+ *
+ * Theory of operation
+ * ===================
+ * Behind the Ethernet header each frame has a struct mark, then words made from
+ * its number and their position: a byte that is lost, doubled or from another
+ * page does not go unnoticed.  MAC addresses may be swapped on the way.
+ *
+ * No more than --window frames of a pair are on their way, so that nothing is
+ * lost only because nobody took it.  A number that is skipped counts as lost; if
+ * it comes later after all, as reordered instead.  Frames that are still missing
+ * when nothing has come for a while at the end are lost.
+ */
+#include "tests/guest/modes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/guest/clock.h"
+#include "tests/guest/frames.h"
+#include "tests/guest/netdev.h"
+#include "tests/guest/random.h"
+
+#define MAGIC	    UINT32_C(0x76756e74) /* "vunt" */
+#define FRAME_BYTES 65536
+
+/* How long after the last arrival a missing frame is given up */
+#define PATIENCE_NS (2 * NS_PER_S)
+
+/**
+ * struct mark - What identifies a frame
+ */
+struct mark {
+	uint32_t magic;
+	uint16_t pair;
+	uint16_t len;
+	uint64_t seq;
+} __attribute__((packed));
+
+/**
+ * struct flow - One queue pair
+ * @sent:	Next number to send
+ * @expected:	Next number to come
+ * @heard_ns:	When something came last
+ * @window:	Frames that may be on their way
+ */
+struct flow {
+	uint64_t sent;
+	uint64_t expected;
+	uint64_t heard_ns;
+	uint32_t window;
+};
+
+/**
+ * fill() - Write the words of a payload
+ */
+static void fill(uint8_t *at, uint32_t len, uint64_t seq)
+{
+	uint64_t word = (seq + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	for (; len >= sizeof(word); len -= (uint32_t)sizeof(word), at += sizeof(word)) {
+		memcpy(at, &word, sizeof(word));
+		word = word * 3 + 1;
+	}
+	memcpy(at, &word, len);
+}
+
+/**
+ * frame_make() - Build a frame, virtio header included
+ */
+static void frame_make(uint8_t *f, uint32_t hdr, uint32_t len, uint16_t pair, uint64_t seq)
+{
+	struct mark m = {.magic = MAGIC, .pair = pair, .len = (uint16_t)len, .seq = seq};
+
+	memset(f, 0, hdr);
+	frame_header(f + hdr);
+	memcpy(f + hdr + ETH_LEN, &m, sizeof(m));
+	fill(f + hdr + ETH_LEN + sizeof(m), len - ETH_LEN - (uint32_t)sizeof(m), seq);
+}
+
+/**
+ * window_of() - Frames a receive ring is sure to hold, or --window if less
+ */
+static uint32_t window_of(const struct guest *g)
+{
+	const struct options *opt = g->opt;
+	uint32_t per_frame = (opt->size + g->devices[0].hdr + opt->buf_size - 1) / opt->buf_size;
+	uint32_t room = opt->ring_size / per_frame / (opt->indirect ? 1 : opt->chain);
+
+	return opt->window < room ? opt->window : room;
+}
+
+/**
+ * scatter() - Copy a frame into its buffers
+ */
+static void scatter(const struct pool *p, uint32_t id, const uint8_t *f)
+{
+	for (; id != BUF_NONE; id = p->bufs[id].next) {
+		arena_write(p->arena, pool_off(p, id), f, p->bufs[id].len);
+		f += p->bufs[id].len;
+	}
+}
+
+/**
+ * pick_size() - Length of the next frame
+ */
+static uint32_t pick_size(const struct options *opt, uint64_t *rng)
+{
+	if (!opt->size_random)
+		return opt->size;
+	return FRAME_MIN + (uint32_t)(random_next(rng) % (opt->size - FRAME_MIN + 1));
+}
+
+/**
+ * send_one() - Send one frame of a pair
+ *
+ * Return: false when there is no room for it
+ */
+static bool send_one(struct guest *g, unsigned int pair, struct flow *flow, uint64_t *rng)
+{
+	static uint8_t f[FRAME_BYTES];
+	struct device *d = &g->devices[0];
+	uint32_t len = pick_size(g->opt, rng), id = frame_alloc(g, d->hdr + len);
+
+	if (id == BUF_NONE)
+		return false;
+	frame_make(f, d->hdr, len, (uint16_t)pair, flow->sent);
+	scatter(&g->pool, id, f);
+	if (!tx_burst(d, pair, &id, 1)) {
+		frame_free(g, id);
+		return false;
+	}
+	flow->sent++;
+	return true;
+}
+
+/**
+ * send_some() - Send one burst of a pair, within its window
+ */
+static bool send_some(struct guest *g, unsigned int pair, struct flow *flow, uint64_t *rng)
+{
+	unsigned int n;
+
+	for (n = 0; n < g->opt->burst; n++) {
+		if (flow->sent - flow->expected >= flow->window)
+			break;
+		if (g->opt->count && g->stats.tx_frames >= g->opt->count)
+			break;
+		if (!send_one(g, pair, flow, rng))
+			break;
+	}
+	return n;
+}
+
+/**
+ * gather() - Copy a frame out of its buffers
+ *
+ * Return: Its length, virtio header included
+ */
+static uint32_t gather(const struct pool *p, uint32_t id, uint8_t *f)
+{
+	uint32_t len = 0;
+
+	for (; id != BUF_NONE; id = p->bufs[id].next) {
+		if (len + p->bufs[id].len > FRAME_BYTES)
+			return 0;
+		arena_read(p->arena, pool_off(p, id), f + len, p->bufs[id].len);
+		len += p->bufs[id].len;
+	}
+	return len;
+}
+
+/**
+ * intact() - Whether a frame of ours is what was sent
+ */
+static bool intact(const uint8_t *f, uint32_t len, const struct mark *m, unsigned int pair)
+{
+	static uint8_t want[FRAME_BYTES];
+	uint32_t skip = ETH_LEN + sizeof(*m);
+
+	if (m->len != len || m->pair != pair)
+		return false;
+	fill(want, len - skip, m->seq);
+	return memcmp(f + skip, want, len - skip) == 0;
+}
+
+/**
+ * account() - Whether a number came in its turn
+ */
+static void account(struct guest *g, struct flow *flow, uint64_t seq)
+{
+	if (seq >= flow->sent) {
+		g->stats.corrupt++;
+	} else if (seq < flow->expected) {
+		g->stats.reordered++;
+		g->stats.lost -= g->stats.lost > 0;
+	} else {
+		g->stats.lost += seq - flow->expected;
+		flow->expected = seq + 1;
+	}
+}
+
+/**
+ * check_frame() - Look at one frame that came back
+ */
+static void check_frame(struct guest *g, unsigned int pair, struct flow *flow, uint32_t id)
+{
+	static uint8_t f[FRAME_BYTES];
+	uint32_t hdr = g->devices[0].hdr, len = gather(&g->pool, id, f);
+	uint16_t type;
+	struct mark m;
+
+	if (len < hdr + ETH_LEN + sizeof(m)) {
+		g->stats.foreign++;
+		return;
+	}
+	memcpy(&type, f + hdr + 12, sizeof(type));
+	memcpy(&m, f + hdr + ETH_LEN, sizeof(m));
+	if (m.magic != MAGIC && type != __builtin_bswap16(ETHERTYPE_TEST)) {
+		/* Behind a loop nobody else speaks; behind a TAP the kernel does */
+		g->stats.foreign++;
+		return;
+	}
+	if (m.magic != MAGIC || !intact(f + hdr, len - hdr, &m, pair))
+		g->stats.corrupt++;
+	else
+		account(g, flow, m.seq);
+}
+
+/**
+ * check_some() - Take one burst of a pair and look at it
+ */
+static bool check_some(struct guest *g, unsigned int pair, struct flow *flow)
+{
+	struct device *d = &g->devices[0];
+	uint32_t frames[BURST_MAX];
+	unsigned int i, n = rx_burst(d, pair, frames, g->opt->burst);
+
+	for (i = 0; i < n; i++) {
+		check_frame(g, pair, flow, frames[i]);
+		frame_free(g, frames[i]);
+	}
+	rx_refill(d, pair);
+	if (n)
+		flow->heard_ns = clock_ns();
+	return n;
+}
+
+/**
+ * give_up() - Count what is on its way as lost if nothing came for a while
+ *
+ * Return: Whether the flow has nothing on its way now
+ */
+static bool give_up(struct guest *g, struct flow *flow)
+{
+	if (flow->sent == flow->expected)
+		return true;
+	if (clock_ns() - flow->heard_ns < PATIENCE_NS)
+		return false;
+	g->stats.lost += flow->sent - flow->expected;
+	flow->expected = flow->sent;
+	return true;
+}
+
+/**
+ * drain() - After the last frame was sent, wait for those on their way
+ */
+static int drain(struct guest *g, struct flow *flows)
+{
+	unsigned int pair;
+	bool all;
+	int go;
+
+	g->end_ns = UINT64_MAX;
+	g->done = false;
+	do {
+		bool moved = false;
+
+		all = true;
+		for (pair = 0; pair < g->opt->pairs; pair++) {
+			moved |= check_some(g, pair, &flows[pair]);
+			moved |= tx_reclaim(&g->devices[0], pair) > 0;
+			all &= give_up(g, &flows[pair]);
+		}
+		go = guest_tick(g, moved);
+	} while (!all && (go > 0 || (go == 0 && !g->error)));
+	return go < 0 ? go : 0;
+}
+
+int verify_run(struct guest *g)
+{
+	uint64_t rng = random_seed(g->opt->seed);
+	struct flow flows[PAIRS_MAX] = {{0}};
+	unsigned int pair;
+	int go;
+
+	for (pair = 0; pair < g->opt->pairs; pair++) {
+		flows[pair].heard_ns = clock_ns();
+		flows[pair].window = window_of(g);
+	}
+	do {
+		bool moved = false;
+
+		for (pair = 0; pair < g->opt->pairs; pair++) {
+			moved |= check_some(g, pair, &flows[pair]);
+			moved |= tx_reclaim(&g->devices[0], pair) > 0;
+			moved |= send_some(g, pair, &flows[pair], &rng);
+			/* A full window that stays full would stop the flow */
+			if (!moved && flows[pair].sent - flows[pair].expected >= flows[pair].window)
+				give_up(g, &flows[pair]);
+		}
+		g->done = g->opt->count && g->stats.tx_frames >= g->opt->count;
+		go = guest_tick(g, moved);
+	} while (go > 0);
+	return go < 0 ? go : drain(g, flows);
+}
