@@ -119,7 +119,8 @@ static void test_conf_man_names_all(void **state)
 	{
 		char line[128];
 
-		snprintf(line, sizeof(line), kind->named ? ".Ss [%s.NAME]\n" : ".Ss [%s]\n",
+		snprintf(line, sizeof(line),
+			 kind->named ? "\n.Ss The [%s.NAME] section\n" : ".Ss The [%s] section\n",
 			 kind->name);
 		if (!strstr(text, line))
 			fail_msg("the man page does not name %s", kind->name);
