@@ -23,10 +23,8 @@ OPT_release := -O3 -g -fno-strict-aliasing
 OPT_debug   := -O0 -g3
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
-# The grace period taken out: what a test of the tests must find broken
-OPT_nograce := $(OPT_release) -DIOTLB_TEST_NO_GRACE
 OPT         := $(OPT_$(BUILD))
-$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan, nograce))
+$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan))
 
 CFLAGS  ?=
 ALL_CFLAGS = $(CSTD) $(WARN) $(OPT) $(if $(NATIVE),-march=native) $(EXTRA_CFLAGS) $(CFLAGS) -MMD -MP
@@ -84,6 +82,96 @@ $(BENCHES): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(DATAPATH) $(IOTLB)
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS="strict off")
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)
+
+# --- Documentation and installation ---
+
+$(O)/conf-man: $(O)/docs/gen_man.o $(CONF)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -liniparser
+
+$(O)/vunetd.conf.5: $(O)/conf-man
+	@echo "  GEN   $@"
+	$(Q)$< > $@
+
+all: $(O)/vunetd.conf.5
+
+SBINDIR     ?= $(PREFIX)/sbin
+BINDIR      ?= $(PREFIX)/bin
+MANDIR      ?= $(PREFIX)/share/man
+EXAMPLEDIR  ?= $(PREFIX)/share/doc/vunetd/examples
+CONFDIR     := /etc/vunetd
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+
+# What `install` makes, for `uninstall` to remove
+INSTALLED = $(SBINDIR)/vunetd $(BINDIR)/vunet-guest $(MANDIR)/man8/vunetd.8.gz \
+	$(MANDIR)/man5/vunetd.conf.5.gz $(UNITDIR)/vunetd.service $(SYSUSERSDIR)/vunetd.conf \
+	$(TMPFILESDIR)/vunetd.conf $(EXAMPLEDIR)/vunetd.conf \
+	$(patsubst conf/examples/%,$(EXAMPLEDIR)/%,$(wildcard conf/examples/*.conf))
+
+INSTALL_BIN  = install -D -m 755
+INSTALL_DATA = install -D -m 644
+
+.PHONY: install
+install: all ## install below $DESTDIR$PREFIX, the configuration in $DESTDIR/etc/vunetd
+	$(Q)$(INSTALL_BIN) $(O)/vunetd $(DESTDIR)$(SBINDIR)/vunetd
+	$(Q)$(INSTALL_BIN) $(O)/vunet-guest $(DESTDIR)$(BINDIR)/vunet-guest
+	$(Q)$(INSTALL_DATA) docs/vunetd.8 $(DESTDIR)$(MANDIR)/man8/vunetd.8
+	$(Q)$(INSTALL_DATA) $(O)/vunetd.conf.5 $(DESTDIR)$(MANDIR)/man5/vunetd.conf.5
+	$(Q)gzip -9nf $(DESTDIR)$(MANDIR)/man8/vunetd.8 $(DESTDIR)$(MANDIR)/man5/vunetd.conf.5
+	$(Q)install -d $(DESTDIR)$(UNITDIR)
+	$(Q)sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/vunetd.service > $(DESTDIR)$(UNITDIR)/vunetd.service
+	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/vunetd.service
+	$(Q)$(INSTALL_DATA) systemd/vunetd.sysusers $(DESTDIR)$(SYSUSERSDIR)/vunetd.conf
+	$(Q)$(INSTALL_DATA) systemd/vunetd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/vunetd.conf
+	$(Q)$(INSTALL_DATA) -t $(DESTDIR)$(EXAMPLEDIR) conf/vunetd.conf conf/examples/*.conf
+	$(Q)if [ -e $(DESTDIR)$(CONFDIR)/vunetd.conf ]; then \
+		echo "  $(DESTDIR)$(CONFDIR)/vunetd.conf is there already and stays as it is"; \
+	else \
+		$(INSTALL_DATA) conf/vunetd.conf $(DESTDIR)$(CONFDIR)/vunetd.conf; \
+	fi
+
+# The configuration goes only if it is still the shipped one
+.PHONY: uninstall
+uninstall: ## remove what `make install` with the same variables installed
+	$(Q)if cmp -s conf/vunetd.conf $(DESTDIR)$(CONFDIR)/vunetd.conf; then \
+		rm -f $(DESTDIR)$(CONFDIR)/vunetd.conf; \
+	elif [ -e $(DESTDIR)$(CONFDIR)/vunetd.conf ]; then \
+		echo "  $(DESTDIR)$(CONFDIR)/vunetd.conf was changed and stays"; \
+	fi
+	$(Q)rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	$(Q)for dir in $(CONFDIR) $(EXAMPLEDIR) $(dir $(EXAMPLEDIR)); do \
+		rmdir $(DESTDIR)$$dir 2>/dev/null || :; \
+	done
+
+# --- Style ---
+
+SOURCES := $(wildcard iotlb/*.[ch] datapath/*.[ch] daemon/*.[ch] conf/*.[ch] docs/*.[ch] \
+	tests/guest/*.[ch] tests/bench/*.[ch] tests/fuzz/*.[ch] tests/unit/*/*.[ch])
+CLANG        ?= clang
+CLANG_TIDY   ?= clang-tidy
+CLANG_FORMAT ?= clang-format
+LINT_FLAGS    = $(patsubst -I%,-isystem%,$(DPDK_CFLAGS)) $(subst -I.,-I$(CURDIR),$(CSTD)) $(WARN)
+# cmocka's assertions return as far as an analyzer can see: nothing but noise
+TIDY_SOURCES := $(filter-out tests/unit/%,$(filter %.c,$(SOURCES)))
+
+.PHONY: lint
+lint: ## check with clang -Wthread-safety and clang-tidy
+	@echo "  CLANG -Wthread-safety"
+	$(Q)$(CLANG) -fsyntax-only -Wthread-safety $(LINT_FLAGS) $(filter %.c,$(SOURCES))
+	@echo "  TIDY"
+	$(Q)mkdir -p build/lint && printf '%s\n' $(LINT_FLAGS) > build/lint/compile_flags.txt
+	$(Q)printf '%s\n' $(TIDY_SOURCES) | \
+		xargs -P $$(nproc) -n 4 $(CLANG_TIDY) --quiet -p build/lint 2>build/lint/summary
+
+.PHONY: format-check
+format-check: ## fail if clang-format would change anything
+	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(SOURCES)
+
+.PHONY: format
+format: ## let clang-format change it
+	$(Q)$(CLANG_FORMAT) -i $(SOURCES)
 
 .PHONY: help
 help: ## list the targets
