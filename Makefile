@@ -23,8 +23,10 @@ OPT_release := -O3 -g -fno-strict-aliasing
 OPT_debug   := -O0 -g3
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+# The grace period taken out: what a test of the tests must find broken
+OPT_nograce := $(OPT_release) -DIOTLB_TEST_NO_GRACE
 OPT         := $(OPT_$(BUILD))
-$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan))
+$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan, nograce))
 
 CFLAGS  ?=
 ALL_CFLAGS = $(CSTD) $(WARN) $(OPT) $(if $(NATIVE),-march=native) $(EXTRA_CFLAGS) $(CFLAGS) -MMD -MP
