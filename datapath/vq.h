@@ -23,7 +23,7 @@
  *
  * Threads
  * -------
- *   vq_start, vq_stop, vq_set_call      control, while no poll list names the
+ *   vq_start, vq_set_call               control, while no poll list names the
  *                                       ring (vq_set_call: at any time)
  *   vq_pull, vq_push                    the one PMD thread that polls the ring
  *   counters, vq_base                   vq_base only while not polled
@@ -44,7 +44,7 @@ struct rte_mbuf;
 struct rte_mempool;
 struct miss_queue;
 
-#define VQ_BURST     32    /* frames a call moves at most */
+#define VQ_BURST     32	   /* frames a call moves at most */
 #define VQ_SIZE_MAX  32768 /* virtio 1.2, 2.7 */
 #define VQ_FRAME_MAX 65535 /* longest frame taken from a guest, in bytes */
 

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq.c - A virtqueue's life: made, started at a base, asked for its base, freed
+ *
+ * All of it on the control thread, while no poll list names the ring; except
+ * vq_set_call(), and the two dispatchers at the end.
+ */
+#include "datapath/vq.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "datapath/vq_internal.h"
+
+/* Features that change what the ring looks like, and are not understood */
+#define VQ_FEATURES_REFUSED (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX | UINT64_C(1) << 34)
+
+int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
+{
+	struct vq *vq = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*vq));
+
+	if (!vq)
+		return -ENOMEM;
+	memset(vq, 0, sizeof(*vq));
+	vq->segs = calloc(2 * VQ_CHAIN_MAX, sizeof(*vq->segs));
+	if (!vq->segs) {
+		free(vq);
+		return -ENOMEM;
+	}
+	vq->tlb = tlb;
+	vq->misses = misses;
+	vq->retry_tsc = rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000;
+	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr));
+	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false);
+	atomic_init(&vq->call_fd, -1);
+	atomic_init(&vq->state, VQ_STOPPED);
+	iotlb_hints_init(&vq->hints);
+	*ret_vq = vq;
+	return 0;
+}
+
+void vq_free(struct vq *vq)
+{
+	if (!vq)
+		return;
+	free(vq->segs);
+	free(vq);
+}
+
+/**
+ * vq_area_init() - Check where an area is said to be, and note it
+ * @a:		Filled in
+ * @iova:	Address
+ * @align:	What the address must be a multiple of
+ * @size:	Bytes
+ * @perm:	What our accesses need
+ *
+ * Return: false when it is misaligned or wraps
+ */
+static bool vq_area_init(struct vq_area *a, uint64_t iova, uint64_t align, uint32_t size,
+			 uint8_t perm)
+{
+	if (iova % align || iova + size - 1 < iova)
+		return false;
+	*a = (struct vq_area){.iova = iova, .size = size, .perm = perm};
+	return true;
+}
+
+/**
+ * vq_start_check() - Check the ring's place, and note it
+ * @vq:		Virtqueue; unchanged if anything is wrong
+ * @cfg:	What the front-end said
+ *
+ * Sizes and alignments: virtio 1.2, 2.7 (the event members are not in use).
+ */
+static int vq_start_check(struct vq *vq, const struct vq_config *cfg)
+{
+	struct vq_area desc, avail, used;
+	uint32_t size = cfg->size;
+
+	if (cfg->features & VQ_FEATURES_REFUSED)
+		return -ENOTSUP;
+	if (!size || size > VQ_SIZE_MAX || (size & (size - 1)))
+		return -EINVAL;
+	if (!vq_area_init(&desc, cfg->desc, 16, size * 16, IOTLB_READ) ||
+	    !vq_area_init(&avail, cfg->avail, 2, VQ_AVAIL_RING + size * 2, IOTLB_READ) ||
+	    !vq_area_init(&used, cfg->used, 4, VQ_USED_RING + size * 8, IOTLB_WRITE))
+		return -EINVAL;
+	vq->desc = desc;
+	vq->avail = avail;
+	vq->used = used;
+	return 0;
+}
+
+/**
+ * vq_has() - Whether a feature bit was negotiated
+ */
+static bool vq_has(const struct vq_config *cfg, unsigned int bit)
+{
+	return cfg->features >> bit & 1;
+}
+
+int vq_start(struct vq *vq, const struct vq_config *cfg)
+{
+	bool mergeable = vq_has(cfg, VIRTIO_NET_F_MRG_RXBUF);
+	int err = vq_start_check(vq, cfg);
+
+	if (err)
+		return err;
+	vq->size = cfg->size;
+	vq->mask = (uint16_t)(cfg->size - 1);
+	vq->indirect = vq_has(cfg, VIRTIO_RING_F_INDIRECT_DESC);
+	/* Virtio 1.2, 5.1.6.1: the count is always there since version 1 */
+	vq->hdr_len = mergeable || vq_has(cfg, VIRTIO_F_VERSION_1)
+			      ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
+			      : sizeof(struct virtio_net_hdr);
+	vq->pull = vq_pull_variant(vq->hdr_len);
+	vq->push = vq_push_variant(vq->hdr_len, mergeable);
+	vq->index = cfg->index;
+	vq->guest = cfg->guest;
+	vq->session = cfg->session;
+	vq->next = cfg->base;
+	vq->avail_seen = cfg->base;
+	vq->ahead = cfg->base;
+	vq->ahead_until = 0;
+	vq->quiet = false;
+	vq->asked_areas = false;
+	vq_set_call(vq, cfg->call_fd);
+	iotlb_hints_init(&vq->hints);
+	atomic_store_explicit(&vq->state, VQ_RUNNING, memory_order_relaxed);
+	return 0;
+}
+
+uint16_t vq_base(const struct vq *vq)
+{
+	return vq->next;
+}
+
+void vq_set_call(struct vq *vq, int fd)
+{
+	/* Pairs with the acquire in vq_notify() */
+	atomic_store_explicit(&vq->call_fd, fd, memory_order_release);
+}
+
+const struct vq_counters *vq_counters(const struct vq *vq)
+{
+	return &vq->counters;
+}
+
+bool vq_broken(const struct vq *vq)
+{
+	return atomic_load_explicit(&vq->state, memory_order_relaxed) == VQ_BROKEN;
+}
+
+bool vq_waits_for_translation(const struct vq *vq)
+{
+	return atomic_load_explicit(&vq->state, memory_order_relaxed) == VQ_ASLEEP;
+}
+
+uint16_t vq_pull(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,
+		 uint64_t now)
+{
+	return vq->pull(vq, pool, pkts, n, now);
+}
+
+uint16_t vq_push(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+{
+	return vq->push(vq, pkts, n, now);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_area.h - Access to descriptor tables and rings, which are guest memory
+ *
+ * Theory of operation
+ * ===================
+ * An area is contiguous in IOVA space and may change host page at any byte.  A
+ * *window* is the part of it last translated in this call: an access within the
+ * window is one compare.  An access beside it moves the window; one that
+ * straddles two host pieces is done byte by byte into or out of a local.
+ *
+ * What is read from guest memory passes through an empty asm statement, so that
+ * the compiler must keep the copy and cannot read the guest's memory again
+ * between a check and the use.
+ *
+ * Threads: all of it in the polling thread (PMD_ONLY).
+ */
+#ifndef VUNETD_VQ_AREA_H
+#define VUNETD_VQ_AREA_H
+
+#include <string.h>
+
+#include "datapath/vq_internal.h"
+
+/**
+ * vq_area_move() - Move an area's window, the slow part of vq_area_at()
+ * @vq:		Virtqueue
+ * @a:		Area
+ * @off:	First byte of the access
+ * @n:		Bytes of the access, @off + @n is within the area
+ *
+ * Return: Host address, or NULL when the access straddles or does not translate
+ */
+uint8_t *vq_area_move(struct vq *vq, struct vq_area *a, uint32_t off, uint32_t n) PMD_ONLY;
+
+/**
+ * vq_area_read() - Copy out of an area, however it is scattered
+ * @vq:		Virtqueue
+ * @b:		Call, told of a miss
+ * @a:		Area
+ * @off:	First byte
+ * @dst:	Local memory
+ * @n:		Bytes, @off + @n is within the area
+ *
+ * Return: false when some byte does not translate
+ */
+bool vq_area_read(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_t off, void *dst,
+		  uint32_t n) PMD_ONLY;
+
+/**
+ * vq_area_write() - Copy into an area, however it is scattered
+ * @vq:		Virtqueue
+ * @b:		Call, told of a miss
+ * @a:		Area
+ * @off:	First byte
+ * @src:	Local memory
+ * @n:		Bytes, @off + @n is within the area
+ *
+ * Return: false when some byte does not translate; part may be written
+ */
+bool vq_area_write(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_t off,
+		   const void *src, uint32_t n) PMD_ONLY;
+
+/**
+ * vq_area_at() - Host address of a few bytes of an area
+ * @vq:		Virtqueue
+ * @a:		Area
+ * @off:	First byte
+ * @n:		Bytes, @off + @n is within the area
+ *
+ * Return: Host address, or NULL: use vq_area_read() or vq_area_write()
+ */
+static __rte_always_inline uint8_t *vq_area_at(struct vq *vq, struct vq_area *a, uint32_t off,
+					       uint32_t n) PMD_ONLY
+{
+	/* off < win_off wraps to a huge difference and fails as well */
+	if (likely((uint64_t)(uint32_t)(off - a->win_off) + n <= a->win_len))
+		return a->host + (off - a->win_off);
+	return vq_area_move(vq, a, off, n);
+}
+
+/**
+ * vq_areas_forget() - Close all windows, at the start of a call
+ * @vq:	Virtqueue
+ */
+static __rte_always_inline void vq_areas_forget(struct vq *vq) PMD_ONLY
+{
+	vq->desc.win_len = 0;
+	vq->avail.win_len = 0;
+	vq->used.win_len = 0;
+}
+
+/**
+ * vq_desc_load() - Copy a descriptor once
+ * @d:	Local copy
+ * @p:	Guest memory, any alignment
+ */
+static __rte_always_inline void vq_desc_load(struct vring_desc *d, const void *p)
+{
+	uint64_t w[2];
+
+	memcpy(w, p, sizeof(w));
+	asm volatile("" : "+r"(w[0]), "+r"(w[1]));
+	d->addr = w[0];
+	d->len = (uint32_t)w[1];
+	d->flags = (uint16_t)(w[1] >> 32);
+	d->next = (uint16_t)(w[1] >> 48);
+}
+
+/**
+ * vq_desc_read() - Copy a descriptor of a table, once
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @table:	Descriptor table, the ring's or an indirect one
+ * @i:		Index, checked to lie in the table
+ * @d:		Local copy
+ *
+ * Return: false when it does not translate
+ */
+static __rte_always_inline bool vq_desc_read(struct vq *vq, struct vq_burst *b,
+					     struct vq_area *table, uint16_t i,
+					     struct vring_desc *d) PMD_ONLY
+{
+	const uint8_t *p = vq_area_at(vq, table, i * 16u, 16);
+
+	if (unlikely(!p))
+		return vq_area_read(vq, b, table, i * 16u, d, sizeof(*d));
+	vq_desc_load(d, p);
+	return true;
+}
+
+/**
+ * vq_heads_read() - Copy heads of available chains
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @idx:	Free-running index of the first
+ * @heads:	Local copy, not yet checked
+ * @n:		How many, at most the ring's size
+ *
+ * Return: false when one of them does not translate
+ */
+static __rte_always_inline bool vq_heads_read(struct vq *vq, struct vq_burst *b, uint16_t idx,
+					      uint16_t *heads, uint16_t n) PMD_ONLY
+{
+	uint32_t at = idx & vq->mask;
+	uint32_t run = RTE_MIN((uint32_t)n, vq->size - at);
+
+	if (!vq_area_read(vq, b, &vq->avail, VQ_AVAIL_RING + at * 2, heads, run * 2))
+		return false;
+	if (likely(run == n))
+		return true;
+	return vq_area_read(vq, b, &vq->avail, VQ_AVAIL_RING, heads + run, (n - run) * 2);
+}
+
+/**
+ * vq_used_put() - Write a used element, not yet visible to the guest
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @idx:	Free-running index
+ * @id:		Head of the chain that goes back
+ * @len:	Bytes written to it
+ *
+ * Return: false when the element's place does not translate
+ */
+static __rte_always_inline bool vq_used_put(struct vq *vq, struct vq_burst *b, uint16_t idx,
+					    uint16_t id, uint32_t len) PMD_ONLY
+{
+	uint32_t off = VQ_USED_RING + (idx & vq->mask) * 8u;
+	uint64_t elem = (uint64_t)len << 32 | id;
+	uint8_t *p = vq_area_at(vq, &vq->used, off, 8);
+
+	if (unlikely(!p))
+		return vq_area_write(vq, b, &vq->used, off, &elem, 8);
+	memcpy(p, &elem, 8);
+	return true;
+}
+
+#endif /* VUNETD_VQ_AREA_H */

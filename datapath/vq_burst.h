@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_burst.h - The first and the last stage of a call: what is there, publish
+ *
+ * Theory of operation
+ * ===================
+ * A call begins with vq_burst_begin(), which finds out how many chains are
+ * available, and ends with vq_burst_end(), which makes the used elements written
+ * in between visible with one index store, interrupts the guest if it wants
+ * that, and adds up counters.
+ *
+ * We return chains in the order the guest made them available and never hold
+ * one back, so that one free-running index serves both rings.
+ *
+ *   guest                                polling thread
+ *   -----                                --------------
+ *   write descriptors, ring element
+ *   store avail->idx (release)     ==>   load avail->idx (acquire)
+ *                                        read descriptors, copy
+ *                                        write used elements
+ *   load used->idx (acquire)       <==   store used->idx (release)
+ *   store avail->flags, full fence,      full fence, load avail->flags:
+ *     load used->idx once more             one of us sees the other
+ *
+ * Threads: all of it in the polling thread (PMD_ONLY).
+ */
+#ifndef VUNETD_VQ_BURST_H
+#define VUNETD_VQ_BURST_H
+
+#include "datapath/vq_area.h"
+
+/**
+ * vq_wake() - Whether a ring that is not simply running is to be tried now
+ * @vq:		Virtqueue
+ * @now:	rte_rdtsc() of this round
+ */
+bool vq_wake(struct vq *vq, uint64_t now) PMD_ONLY;
+
+/**
+ * vq_burst_open() - Reach the ring's indexes, tell the guest not to kick
+ * @vq:		Virtqueue
+ * @b:		Call
+ *
+ * Return: false when that has to wait, or the ring was broken
+ */
+bool vq_burst_open(struct vq *vq, struct vq_burst *b) PMD_ONLY;
+
+/**
+ * vq_avail_refresh() - Read the guest's available index
+ * @vq:		Virtqueue
+ * @b:		Call
+ *
+ * Return: false when that has to wait, or the ring was broken
+ */
+bool vq_avail_refresh(struct vq *vq, struct vq_burst *b) PMD_ONLY;
+
+/**
+ * vq_notify() - Interrupt the guest unless it asked not to be
+ * @vq:	Virtqueue whose used index was just stored
+ */
+void vq_notify(struct vq *vq) PMD_ONLY;
+
+/**
+ * vq_burst_begin() - Start a call
+ * @vq:		Virtqueue
+ * @b:		Call, initialised
+ * @want:	Chains wanted: the index is not read again for fewer
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Chains available; 0 also when the ring cannot be used now
+ */
+static __rte_always_inline uint16_t vq_burst_begin(struct vq *vq, struct vq_burst *b, uint16_t want,
+						   uint64_t now) PMD_ONLY
+{
+	uint32_t state = atomic_load_explicit(&vq->state, memory_order_relaxed);
+
+	if (unlikely(state != VQ_RUNNING) && !vq_wake(vq, now))
+		return 0;
+	/* Taken before anything is translated: a mapping added meanwhile ends
+	 * the sleep of a ring that missed it
+	 */
+	*b = (struct vq_burst){.fills = iotlb_fills(vq->tlb), .budget = VQ_WALK_BUDGET};
+	iotlb_hints_check(vq->tlb, &vq->hints);
+	vq_areas_forget(vq);
+
+	if ((uint16_t)(vq->avail_seen - vq->next) < want && unlikely(!vq_avail_refresh(vq, b)))
+		goto out;
+	b->left = (uint16_t)(vq->avail_seen - vq->next);
+	if (!b->left && likely(vq->quiet))
+		return 0;
+	if (likely(vq_burst_open(vq, b)))
+		return b->left;
+out:
+	if (b->missed)
+		vq_sleep(vq, b, now);
+	return 0;
+}
+
+/**
+ * vq_burst_end() - Publish what was used, and finish the call
+ * @vq:		Virtqueue
+ * @b:		Call; its first @b->done heads have their used elements
+ * @now:	rte_rdtsc() of this round
+ */
+static __rte_always_inline void vq_burst_end(struct vq *vq, struct vq_burst *b, uint64_t now)
+	PMD_ONLY
+{
+	if (likely(b->done)) {
+		vq->next = (uint16_t)(vq->next + b->done);
+		/* Pairs with the guest's acquire of the used index */
+		atomic_store_explicit(b->used_idx, vq->next, memory_order_release);
+		vq_notify(vq);
+		COUNTER_ADD(vq->counters.packets, b->packets);
+		COUNTER_ADD(vq->counters.bytes, b->bytes);
+		COUNTER_ADD(vq->counters.hits, b->hits);
+	}
+	if (unlikely(b->missed))
+		vq_sleep(vq, b, now);
+}
+
+#endif /* VUNETD_VQ_BURST_H */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_chain.c - Following a chain of descriptors that a guest wrote
+ *
+ * Theory of operation
+ * ===================
+ * A chain begins in the ring's table and may end in one indirect table (virtio
+ * 1.2, 2.7.5.3: normal descriptors may precede it, nothing follows it, tables
+ * do not nest).  Each descriptor is a local copy when it gets here; it is
+ * checked, then becomes a segment.  Nothing is translated but tables.
+ *
+ * A loop needs no memory of where we were: it exceeds the longest chain a guest
+ * may build.
+ */
+#include "datapath/vq_area.h"
+
+static const size_t chain_counter[] = {
+	[VQ_ERR_INDEX] = offsetof(struct vq_counters, err_index),
+	[VQ_ERR_CHAIN] = offsetof(struct vq_counters, err_chain),
+	[VQ_ERR_INDIRECT] = offsetof(struct vq_counters, err_indirect),
+	[VQ_ERR_DIRECTION] = offsetof(struct vq_counters, err_direction),
+	[VQ_ERR_LENGTH] = offsetof(struct vq_counters, err_length),
+};
+
+void vq_chain_count(struct vq *vq, enum vq_verdict verdict)
+{
+	uint64_t *c = (uint64_t *)((char *)&vq->counters + chain_counter[verdict]);
+
+	COUNTER_ADD(*c, 1);
+}
+
+/**
+ * struct walk - Where in a chain we are
+ * @table:	Table the chain is in now
+ * @entries:	Its size in descriptors
+ * @limit:	Descriptors the chain may still have there
+ */
+struct walk {
+	struct vq_area *table;
+	uint32_t entries;
+	uint32_t limit;
+};
+
+/**
+ * walk_enter() - Go on in an indirect table
+ * @vq:		Virtqueue
+ * @w:		Walk
+ * @d:		Descriptor that names the table
+ * @indirect:	Area to describe the table in
+ *
+ * Return: VQ_OK or what is wrong
+ */
+static enum vq_verdict walk_enter(const struct vq *vq, struct walk *w, const struct vring_desc *d,
+				  struct vq_area *indirect)
+{
+	if (!vq->indirect || w->table == indirect || (d->flags & VRING_DESC_F_NEXT) || !d->len ||
+	    d->len % sizeof(*d))
+		return VQ_ERR_INDIRECT;
+	if (d->addr + d->len - 1 < d->addr)
+		return VQ_ERR_LENGTH;
+	*indirect = (struct vq_area){.iova = d->addr, .size = d->len, .perm = IOTLB_READ};
+	w->table = indirect;
+	w->entries = d->len / sizeof(*d);
+	/* An indirect chain may be longer than the ring: Linux makes such */
+	w->limit = RTE_MIN(w->entries, (uint32_t)VQ_CHAIN_MAX);
+	return VQ_OK;
+}
+
+/**
+ * walk_add() - Check a buffer and add it to the chain
+ * @d:		Descriptor
+ * @write:	VRING_DESC_F_WRITE or 0, what is due here
+ * @segs:	Segments, with room for one more
+ * @chain:	Chain
+ *
+ * Return: VQ_OK or what is wrong
+ */
+static enum vq_verdict walk_add(const struct vring_desc *d, uint16_t write, struct vq_seg *segs,
+				struct vq_chain *chain)
+{
+	if ((d->flags & VRING_DESC_F_WRITE) != write)
+		return VQ_ERR_DIRECTION;
+	if (!d->len)
+		return VQ_OK;
+	if (d->addr + d->len - 1 < d->addr)
+		return VQ_ERR_LENGTH;
+	segs[chain->n_segs++] = (struct vq_seg){.iova = d->addr, .len = d->len};
+	chain->total += d->len;
+	return VQ_OK;
+}
+
+enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, const struct vring_desc *first,
+			      uint16_t write, struct vq_seg *segs, struct vq_chain *ret_chain)
+{
+	struct walk w = {&vq->desc, vq->size, RTE_MIN(vq->size, (uint16_t)VQ_CHAIN_MAX)};
+	struct vq_chain chain = {0, 0};
+	struct vring_desc d = *first;
+	struct vq_area indirect;
+	enum vq_verdict verdict;
+	uint16_t next;
+
+	for (;;) {
+		b->budget--;
+		if (d.flags & VRING_DESC_F_INDIRECT) {
+			verdict = walk_enter(vq, &w, &d, &indirect);
+			next = 0;
+		} else {
+			/* Counted before it is added: segs never overflows */
+			if (!w.limit-- || chain.n_segs == VQ_CHAIN_MAX)
+				return VQ_ERR_CHAIN;
+			verdict = walk_add(&d, write, segs, &chain);
+			if (verdict == VQ_OK && !(d.flags & VRING_DESC_F_NEXT))
+				break;
+			next = d.next;
+		}
+		if (verdict != VQ_OK)
+			return verdict;
+		if (next >= w.entries)
+			return VQ_ERR_INDEX;
+		if (!vq_desc_read(vq, b, w.table, next, &d))
+			return VQ_MISS;
+	}
+	*ret_chain = chain;
+	return VQ_OK;
+}

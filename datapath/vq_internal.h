@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_internal.h - What the files of a virtqueue share: its layout
+ *
+ * Ownership
+ * ---------
+ * Each cache line of struct vq has one writer:
+ *
+ *   setup     control thread, in vq_start() while nothing polls the ring;
+ *             call_fd also later, atomically
+ *   run       the polling thread
+ *   area      control thread fills in iova, size and perm in vq_start(); the
+ *             polling thread moves the windows
+ *   counters  the polling thread; read relaxed by the control thread
+ *   hints     the polling thread
+ *   segs      the polling thread, scratch within one call
+ *
+ * A struct vq_burst lives on the polling thread's stack for one call.  Host
+ * pointers live there or in the windows, and no longer than that call: its
+ * caller reports quiescence afterwards (iotlb.h, invariant I1).
+ */
+#ifndef VUNETD_VQ_INTERNAL_H
+#define VUNETD_VQ_INTERNAL_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include <rte_branch_prediction.h>
+
+#include "datapath/vq.h"
+#include "iotlb/iotlb.h"
+
+/* Rings are read as little endian, which virtio 1.x prescribes, without swaps */
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian hosts only");
+
+/* Descriptors in one chain.  Linux uses 19, QEMU takes no more than this; a
+ * longer one is a loop or an attempt to keep the thread busy.
+ */
+#define VQ_CHAIN_MAX 1024
+/* Descriptors the slow path follows in one call, to be fair to other rings */
+#define VQ_WALK_BUDGET 4096
+/* How far beyond a miss descriptors are looked at, and how much is asked */
+#define VQ_AHEAD_HEADS 64
+#define VQ_AHEAD_POSTS 256
+/* A ring that misses is tried again after this, whatever happens elsewhere */
+#define VQ_MISS_RETRY_US 1000
+
+/* Offsets and sizes of the areas' members (virtio 1.2, 2.7.6 and 2.7.8) */
+#define VQ_AVAIL_FLAGS 0u
+#define VQ_AVAIL_IDX   2u
+#define VQ_AVAIL_RING  4u
+#define VQ_USED_FLAGS  0u
+#define VQ_USED_IDX    2u
+#define VQ_USED_RING   4u
+
+static_assert(sizeof(struct vring_desc) == 16, "virtio 1.2, 2.7.5");
+static_assert(sizeof(struct vring_used_elem) == 8, "virtio 1.2, 2.7.8");
+static_assert(sizeof(struct virtio_net_hdr_mrg_rxbuf) == 12, "virtio 1.2, 5.1.6");
+
+/**
+ * enum vq_state - What the ring does when it is polled
+ * @VQ_STOPPED:	nothing; never started
+ * @VQ_RUNNING:	work
+ * @VQ_ASLEEP:	nothing until the IOTLB gained a mapping or the retry time came
+ * @VQ_BROKEN:	nothing until it is started anew
+ */
+enum vq_state { VQ_STOPPED, VQ_RUNNING, VQ_ASLEEP, VQ_BROKEN };
+
+/**
+ * struct vq_area - Guest memory contiguous in IOVA space, and a window on it
+ * @iova:	First address, its range does not wrap
+ * @host:	Host address of the window's first byte
+ * @size:	Bytes
+ * @win_off:	Where in the area the window begins
+ * @win_len:	Bytes contiguous in host memory there; 0 at the start of a call
+ * @perm:	What our accesses need
+ */
+struct vq_area {
+	uint64_t iova;
+	uint8_t *host;
+	uint32_t size;
+	uint32_t win_off;
+	uint32_t win_len;
+	uint8_t perm;
+};
+
+/**
+ * struct vq_seg - One buffer of a chain, checked but not yet translated
+ * @iova:	Address, @iova + @len - 1 does not wrap
+ * @len:	Bytes, at least 1
+ */
+struct vq_seg {
+	uint64_t iova;
+	uint32_t len;
+};
+
+typedef uint16_t (*vq_pull_fn)(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
+			       uint16_t n, uint64_t now);
+typedef uint16_t (*vq_push_fn)(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now);
+
+struct vq {
+	/* setup */
+	const struct iotlb *tlb;
+	struct miss_queue *misses;
+	vq_pull_fn pull;
+	vq_push_fn push;
+	uint16_t size;
+	uint16_t mask;
+	uint8_t hdr_len;
+	uint8_t indirect; /* VIRTIO_RING_F_INDIRECT_DESC was negotiated */
+	uint8_t index;
+	uint16_t guest;
+	uint32_t session;
+	_Atomic int call_fd;
+	uint64_t retry_tsc;
+
+	/* run */
+	_Atomic uint32_t state __rte_cache_aligned; /* enum vq_state; read by control too */
+	uint16_t next;	      /* available and used index: we return in order */
+	uint16_t avail_seen;  /* the guest's available index when last read */
+	uint16_t ahead;	      /* available index the look-ahead got to */
+	bool quiet;	      /* VRING_USED_F_NO_NOTIFY is written */
+	bool asked_areas;     /* the ring's own pages were asked for */
+	uint64_t sleep_fills; /* iotlb_fills() before the burst that missed */
+	uint64_t sleep_until; /* TSC */
+	uint64_t ahead_until; /* TSC; from then on misses are posted anew */
+	struct vq_seg *segs;  /* 2 * VQ_CHAIN_MAX, scratch */
+
+	/* area */
+	struct vq_area desc __rte_cache_aligned;
+	struct vq_area avail;
+	struct vq_area used;
+
+	struct vq_counters counters __rte_cache_aligned;
+	struct iotlb_hints hints __rte_cache_aligned;
+} __rte_cache_aligned;
+
+static_assert(offsetof(struct vq, state) == RTE_CACHE_LINE_SIZE, "setup fills one line");
+static_assert(offsetof(struct vq, desc) == 2 * RTE_CACHE_LINE_SIZE, "run fills one line");
+static_assert(sizeof(struct vq_area) == 32, "two to a line");
+
+/**
+ * struct vq_burst - State of one call
+ * @used_idx:	Host address of the used index
+ * @fills:	iotlb_fills() before anything was translated
+ * @hits:	Translations that succeeded
+ * @bytes:	Payload carried
+ * @packets:	Frames carried
+ * @left:	Heads that were available when the call began
+ * @done:	Heads of those that are dealt with, from the front
+ * @budget:	Descriptors the slow path may still follow
+ * @miss_iova:	Where the last access to an area did not translate
+ * @miss_perm:	and what it needed
+ * @missed:	Something did not translate: the call ends here
+ * @missed_area: that was in an area
+ */
+struct vq_burst {
+	_Atomic uint16_t *used_idx;
+	uint64_t fills;
+	uint64_t miss_iova;
+	uint64_t hits;
+	uint64_t bytes;
+	uint32_t packets;
+	int32_t budget;
+	uint16_t left;
+	uint16_t done;
+	uint8_t miss_perm;
+	bool missed;
+	bool missed_area;
+};
+
+/**
+ * vq_writes() - Whether this ring's buffers are written to
+ * @vq:	Virtqueue
+ */
+static inline bool vq_writes(const struct vq *vq)
+{
+	return !(vq->index & 1);
+}
+
+/**
+ * enum vq_verdict - What became of a chain
+ * @VQ_OK:	good
+ * @VQ_MISS:	cannot tell yet: a descriptor did not translate
+ *
+ * The others name a counter of bad chains, see vq_chain_count().
+ */
+enum vq_verdict {
+	VQ_OK,
+	VQ_MISS,
+	VQ_ERR_INDEX,
+	VQ_ERR_CHAIN,
+	VQ_ERR_INDIRECT,
+	VQ_ERR_DIRECTION,
+	VQ_ERR_LENGTH,
+};
+
+/**
+ * enum vq_step - What became of one frame in the slow path
+ * @VQ_STEP_DONE:	carried
+ * @VQ_STEP_SKIP:	not carried, but dealt with: go on behind it
+ * @VQ_STEP_STOP:	cannot be dealt with now; the call ends here
+ */
+enum vq_step { VQ_STEP_DONE, VQ_STEP_SKIP, VQ_STEP_STOP };
+
+/**
+ * struct vq_chain - A chain's buffers
+ * @total:	Bytes in all of them
+ * @n_segs:	How many there are
+ */
+struct vq_chain {
+	uint64_t total;
+	uint32_t n_segs;
+};
+
+/**
+ * vq_chain_walk() - Follow a chain to its end, checking every descriptor
+ * @vq:		Virtqueue
+ * @b:		Call; its budget pays for the descriptors
+ * @first:	The chain's first descriptor, copied from the ring already
+ * @write:	VRING_DESC_F_WRITE where buffers must be writable, 0 where readable
+ * @segs:	Filled in, room for VQ_CHAIN_MAX
+ * @ret_chain:	Filled in
+ *
+ * Context: poll-mode thread.
+ * Return: VQ_OK; VQ_MISS; what is wrong with the chain
+ */
+enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, const struct vring_desc *first,
+			      uint16_t write, struct vq_seg *segs, struct vq_chain *ret_chain)
+	PMD_ONLY;
+
+/**
+ * vq_chain_count() - Count a bad chain under its reason
+ * @vq:		Virtqueue
+ * @verdict:	What is wrong
+ */
+void vq_chain_count(struct vq *vq, enum vq_verdict verdict) PMD_ONLY;
+
+/**
+ * vq_pull_variant() - The pull function for the negotiated features
+ * @hdr_len:	Length of the virtio-net header
+ */
+vq_pull_fn vq_pull_variant(uint8_t hdr_len);
+
+/**
+ * vq_push_variant() - The push function for the negotiated features
+ * @hdr_len:	Length of the virtio-net header
+ * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
+ */
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable);
+
+/**
+ * vq_sleep() - Post what misses, and leave the ring alone for a while
+ * @vq:		Virtqueue
+ * @b:		Call that ended in a miss, its heads up to @b->done published
+ * @now:	rte_rdtsc() of this round
+ */
+void vq_sleep(struct vq *vq, struct vq_burst *b, uint64_t now) PMD_ONLY;
+
+/**
+ * vq_break() - Stop a ring whose guest broke the rules beyond repair
+ * @vq:	Virtqueue
+ */
+void vq_break(struct vq *vq) PMD_ONLY;
+
+#endif /* VUNETD_VQ_INTERNAL_H */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_notify.c - The ring's indexes and flags: what guest and device tell each other
+ *
+ * See vq_burst.h for the handshake.
+ */
+#include <unistd.h>
+
+#include <rte_atomic.h>
+
+#include "datapath/vq_burst.h"
+
+/**
+ * notify_word() - Host address of a 16-bit index or flags word
+ * @vq:		Virtqueue
+ * @b:		Call, told of a miss
+ * @a:		Area
+ * @off:	Where the word is
+ *
+ * An index is loaded and stored in one access, so its two bytes must be
+ * neighbours in host memory and aligned.  Every page size gives that; a front-
+ * end that maps single bytes elsewhere stops its ring.
+ *
+ * Return: Host address; NULL after a miss, or when the ring was broken
+ */
+static _Atomic uint16_t *notify_word(struct vq *vq, struct vq_burst *b, struct vq_area *a,
+				     uint32_t off) PMD_ONLY
+{
+	uint8_t *p = vq_area_at(vq, a, off, 2);
+	uint16_t unused;
+
+	if (likely(p && !((uintptr_t)p & 1)))
+		return (_Atomic uint16_t *)(void *)p;
+	if (p || vq_area_read(vq, b, a, off, &unused, 2))
+		vq_break(vq);
+	return NULL;
+}
+
+bool vq_wake(struct vq *vq, uint64_t now)
+{
+	if (atomic_load_explicit(&vq->state, memory_order_relaxed) != VQ_ASLEEP)
+		return false;
+	if (iotlb_fills(vq->tlb) == vq->sleep_fills && (int64_t)(now - vq->sleep_until) < 0)
+		return false;
+	atomic_store_explicit(&vq->state, VQ_RUNNING, memory_order_relaxed);
+	return true;
+}
+
+bool vq_burst_open(struct vq *vq, struct vq_burst *b)
+{
+	static const uint16_t no_notify = VRING_USED_F_NO_NOTIFY;
+
+	if (unlikely(!vq->quiet)) {
+		if (!vq_area_write(vq, b, &vq->used, VQ_USED_FLAGS, &no_notify, sizeof(no_notify)))
+			return false;
+		vq->quiet = true;
+	}
+	b->used_idx = notify_word(vq, b, &vq->used, VQ_USED_IDX);
+	return b->used_idx;
+}
+
+bool vq_avail_refresh(struct vq *vq, struct vq_burst *b)
+{
+	_Atomic uint16_t *p = notify_word(vq, b, &vq->avail, VQ_AVAIL_IDX);
+	uint16_t idx;
+
+	if (unlikely(!p))
+		return false;
+	/* Pairs with the guest's release: what it made available is visible */
+	idx = atomic_load_explicit(p, memory_order_acquire);
+	if (unlikely((uint16_t)(idx - vq->next) > vq->size)) {
+		vq_break(vq);
+		return false;
+	}
+	vq->avail_seen = idx;
+	return true;
+}
+
+void vq_break(struct vq *vq)
+{
+	COUNTER_ADD(vq->counters.err_ring, 1);
+	atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
+}
+
+/* The flags are a hint: when they cannot be read now an interrupt too many is
+ * right, one too few is not.
+ */
+void vq_notify(struct vq *vq)
+{
+	static const uint64_t one = 1;
+	uint8_t *p;
+	int fd;
+
+	/* Orders the store of the used index before the load of the flags */
+	rte_smp_mb();
+	p = vq_area_at(vq, &vq->avail, VQ_AVAIL_FLAGS, 2);
+	if (p && !((uintptr_t)p & 1)) {
+		uint16_t flags =
+			atomic_load_explicit((_Atomic uint16_t *)(void *)p, memory_order_relaxed);
+
+		if (flags & VRING_AVAIL_F_NO_INTERRUPT)
+			return;
+	}
+	/* Pairs with the release in vq_set_call() */
+	fd = atomic_load_explicit(&vq->call_fd, memory_order_acquire);
+	/* A full eventfd is an interrupt that is pending already */
+	if (fd >= 0 && write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
+		COUNTER_ADD(vq->counters.calls, 1);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_pull.c - Taking the frames a guest transmits (virtio 1.2, 5.1.6.2)
+ *
+ * Theory of operation
+ * ===================
+ * A run of *plain* frames goes through the stages together: descriptors,
+ * translation, copy.  Plain is one buffer that holds header and frame, or a
+ * header alone followed by one buffer, in one or two host pieces, that fits one
+ * mbuf.  The first frame that is not plain ends the run, takes the slow path
+ * alone, and the next run begins behind it.
+ *
+ * The virtio-net header says nothing we negotiated, so it is not read; what it
+ * claims about checksums and segmentation is thereby ignored.
+ *
+ * The mbufs are allocated for the whole burst at once; those left over go back.
+ */
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+#include "datapath/vq_burst.h"
+#include "datapath/vq_copy.h"
+
+/**
+ * struct pull_frame - A plain frame, translated
+ * @p0:	First piece
+ * @p1:	Second piece
+ * @n0:	Bytes in the first
+ * @n1:	Bytes in the second, often 0
+ */
+struct pull_frame {
+	const uint8_t *p0;
+	const uint8_t *p1;
+	uint32_t n0;
+	uint32_t n1;
+};
+
+/**
+ * struct pull - A call's arguments and what the stages share
+ * @heads:	Heads of the available chains, unchecked
+ * @mbufs:	Allocated, one for each
+ * @taken:	Of those, handed out
+ * @n:		Entries in @heads and @mbufs
+ * @room:	Bytes of a frame that fit one mbuf
+ * @first:	Descriptor that ended a run
+ * @have_first:	whether there is one
+ */
+struct pull {
+	struct rte_mempool *pool;
+	uint16_t heads[VQ_BURST];
+	struct rte_mbuf *mbufs[VQ_BURST];
+	uint16_t taken;
+	uint16_t n;
+	uint32_t room;
+	struct vring_desc first;
+	bool have_first;
+};
+
+/**
+ * pull_mbuf_reset() - Make a pooled mbuf an empty packet
+ * @m:	mbuf; in the pool it is unshared, direct and without a successor
+ *
+ * Touches the first cache line only, unlike rte_pktmbuf_reset(): the second
+ * one's offload members mean nothing without their bits in ol_flags.
+ */
+static __rte_always_inline void pull_mbuf_reset(struct rte_mbuf *m)
+{
+	m->data_off = RTE_PKTMBUF_HEADROOM;
+	m->port = RTE_MBUF_PORT_INVALID;
+	m->ol_flags = 0;
+	m->packet_type = 0;
+	m->vlan_tci = 0;
+}
+
+/**
+ * pull_translate() - See whether a frame is plain, and where it is
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @head:	Head of its chain, untrusted
+ * @d:		Set to its first descriptor, if that could be read
+ * @f:		Filled in
+ * @room:	Bytes that fit one mbuf
+ * @hdr_len:	Length of the virtio-net header
+ *
+ * Return: 1 when plain; 0 when not; -1 when not, and @d is not set either
+ */
+static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
+					      struct vring_desc *d, struct pull_frame *f,
+					      uint32_t room, const uint32_t hdr_len) PMD_ONLY
+{
+	struct vring_desc data;
+	uint32_t skip = hdr_len;
+	uint64_t len;
+	uint8_t *p;
+
+	if (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d)))
+		return -1;
+	data = *d;
+	if (data.flags == VRING_DESC_F_NEXT && data.len == hdr_len) {
+		if (unlikely(data.next >= vq->size) ||
+		    unlikely(!vq_desc_read(vq, b, &vq->desc, data.next, &data)))
+			return 0;
+		skip = 0;
+	}
+	/* One unsigned compare checks both ends; wrapping below is huge */
+	if (data.flags || data.len - skip - RTE_ETHER_HDR_LEN > room - RTE_ETHER_HDR_LEN)
+		return 0;
+	p = iotlb_lookup(vq->tlb, &vq->hints, data.addr, data.len, IOTLB_READ, &len);
+	if (unlikely(!p) || unlikely(len < skip))
+		return 0;
+	f->p0 = p + skip;
+	f->n0 = (uint32_t)len - skip;
+	f->n1 = data.len - (uint32_t)len;
+	rte_prefetch0(f->p0);
+	b->hits++;
+	if (likely(!f->n1))
+		return 1;
+	if (unlikely(data.addr + len < data.addr))
+		return 0;
+	f->p1 = iotlb_lookup(vq->tlb, &vq->hints, data.addr + len, f->n1, IOTLB_READ, &len);
+	if (unlikely(!f->p1) || unlikely(len < f->n1))
+		return 0;
+	b->hits++;
+	return 1;
+}
+
+/**
+ * pull_run() - Take a run of plain frames
+ * @vq:		Virtqueue
+ * @b:		Call, its done count moves on
+ * @call:	Arguments
+ * @pkts:	Where the frames go
+ * @hdr_len:	Length of the virtio-net header
+ *
+ * Return: Frames taken
+ */
+static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, struct pull *call,
+					     struct rte_mbuf **pkts, const uint32_t hdr_len)
+	PMD_ONLY
+{
+	const uint16_t *heads = call->heads + b->done;
+	uint16_t max = (uint16_t)(call->n - b->done);
+	struct pull_frame frames[VQ_BURST];
+	struct vring_desc d;
+	uint64_t bytes = 0;
+	int plain = 1;
+	uint16_t n, i;
+
+	for (n = 0; n < max; n++) {
+		plain = pull_translate(vq, b, heads[n], &d, &frames[n], call->room, hdr_len);
+		if (unlikely(plain <= 0))
+			break;
+	}
+	call->have_first = !plain;
+	if (unlikely(!plain))
+		call->first = d;
+
+	for (i = 0; i < n; i++) {
+		struct rte_mbuf *m = call->mbufs[call->taken + i];
+		struct pull_frame *f = &frames[i];
+		uint8_t *dst;
+
+		pull_mbuf_reset(m);
+		dst = rte_pktmbuf_mtod(m, uint8_t *);
+		vq_copy(dst, f->p0, f->n0);
+		if (unlikely(f->n1))
+			vq_copy(dst + f->n0, f->p1, f->n1);
+		m->data_len = (uint16_t)(f->n0 + f->n1);
+		m->pkt_len = f->n0 + f->n1;
+		bytes += m->pkt_len;
+		pkts[i] = m;
+	}
+	for (i = 0; i < n; i++) {
+		if (unlikely(!vq_used_put(vq, b, (uint16_t)(vq->next + b->done + i), heads[i], 0)))
+			break;
+	}
+	/* Short only after a miss in the used ring, rare enough to count again */
+	for (; n > i; n--)
+		bytes -= pkts[n - 1]->pkt_len;
+	call->taken = (uint16_t)(call->taken + i);
+	b->done = (uint16_t)(b->done + i);
+	b->packets += i;
+	b->bytes += bytes;
+	return i;
+}
+
+/**
+ * pull_grow() - Add an mbuf to a frame
+ * @vq:		Virtqueue
+ * @call:	Arguments
+ * @m:		First mbuf of the frame
+ * @last:	Its last one
+ *
+ * Return: The new last one, or NULL when the pool is empty
+ */
+static struct rte_mbuf *pull_grow(struct vq *vq, struct pull *call, struct rte_mbuf *m,
+				  struct rte_mbuf *last) PMD_ONLY
+{
+	struct rte_mbuf *more = rte_pktmbuf_alloc(call->pool);
+
+	if (unlikely(!more)) {
+		COUNTER_ADD(vq->counters.no_mbuf, 1);
+		return NULL;
+	}
+	last->next = more;
+	m->nb_segs++;
+	return more;
+}
+
+/**
+ * pull_gather() - Copy a frame out of any number of pieces into mbufs
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @call:	Arguments
+ * @m:		First mbuf, reset
+ * @chain:	Chain in vq->segs
+ *
+ * Return: false when it cannot be finished; @m is then as it was
+ */
+static bool pull_gather(struct vq *vq, struct vq_burst *b, struct pull *call, struct rte_mbuf *m,
+			const struct vq_chain *chain) PMD_ONLY
+{
+	struct vq_cursor c = {.seg = vq->segs};
+	uint32_t left = (uint32_t)chain->total - vq->hdr_len;
+	struct rte_mbuf *last = m;
+
+	vq_cursor_skip(&c, vq->hdr_len);
+	m->pkt_len = left;
+	for (;;) {
+		uint32_t n = RTE_MIN(left, call->room);
+
+		if (!vq_cursor_copy(vq, b, &c, rte_pktmbuf_mtod(last, void *), n, false))
+			break;
+		last->data_len = (uint16_t)n;
+		left -= n;
+		if (!left)
+			return true;
+		last = pull_grow(vq, call, m, last);
+		if (!last)
+			break;
+	}
+	rte_pktmbuf_free(m->next);
+	m->next = NULL;
+	m->nb_segs = 1;
+	return false;
+}
+
+/**
+ * pull_check() - Whether a chain holds a frame
+ * @vq:		Virtqueue
+ * @chain:	Chain, well-formed
+ *
+ * Return: false when it does not; counted
+ */
+static bool pull_check(struct vq *vq, const struct vq_chain *chain) PMD_ONLY
+{
+	if (chain->total < vq->hdr_len)
+		COUNTER_ADD(vq->counters.err_length, 1);
+	else if (chain->total - vq->hdr_len < RTE_ETHER_HDR_LEN)
+		COUNTER_ADD(vq->counters.drop_runt, 1);
+	else if (chain->total - vq->hdr_len > VQ_FRAME_MAX)
+		COUNTER_ADD(vq->counters.drop_too_big, 1);
+	else
+		return true;
+	return false;
+}
+
+/**
+ * pull_one() - Take one frame of any shape
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @call:	Arguments
+ * @ret_m:	Set to the frame if one was taken
+ *
+ * Return: What became of it
+ */
+static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, struct pull *call,
+					    struct rte_mbuf **ret_m) PMD_ONLY
+{
+	uint16_t head = call->heads[b->done];
+	struct rte_mbuf *m = call->mbufs[call->taken];
+	enum vq_verdict verdict = VQ_ERR_INDEX;
+	struct vq_chain chain;
+	bool take = false;
+
+	if (head < vq->size) {
+		if (!call->have_first && !vq_desc_read(vq, b, &vq->desc, head, &call->first))
+			return VQ_STEP_STOP;
+		verdict = vq_chain_walk(vq, b, &call->first, 0, vq->segs, &chain);
+	}
+	if (verdict == VQ_MISS)
+		return VQ_STEP_STOP;
+	if (verdict != VQ_OK) {
+		vq_chain_count(vq, verdict);
+	} else if (pull_check(vq, &chain)) {
+		pull_mbuf_reset(m);
+		if (!pull_gather(vq, b, call, m, &chain))
+			return VQ_STEP_STOP;
+		take = true;
+	}
+	if (!vq_used_put(vq, b, (uint16_t)(vq->next + b->done), head, 0)) {
+		if (take) {
+			rte_pktmbuf_free(m->next);
+			m->next = NULL;
+			m->nb_segs = 1;
+		}
+		return VQ_STEP_STOP;
+	}
+	b->done++;
+	if (!take)
+		return VQ_STEP_SKIP;
+	call->taken++;
+	b->packets++;
+	b->bytes += m->pkt_len;
+	*ret_m = m;
+	return VQ_STEP_DONE;
+}
+
+/**
+ * pull_alloc() - Allocate the mbufs of a burst
+ * @vq:		Virtqueue
+ * @call:	Arguments; its n is lowered to what the pool can give
+ *
+ * Return: false when there is none
+ */
+static __rte_always_inline bool pull_alloc(struct vq *vq, struct pull *call) PMD_ONLY
+{
+	uint32_t room = rte_pktmbuf_data_room_size(call->pool);
+
+	call->room = room - RTE_PKTMBUF_HEADROOM;
+	if (unlikely(room < RTE_PKTMBUF_HEADROOM + RTE_ETHER_MIN_LEN)) {
+		COUNTER_ADD(vq->counters.no_mbuf, 1);
+		return false;
+	}
+	if (likely(!rte_mempool_get_bulk(call->pool, (void **)call->mbufs, call->n)))
+		return true;
+	COUNTER_ADD(vq->counters.no_mbuf, 1);
+	while (call->n /= 2) {
+		if (!rte_mempool_get_bulk(call->pool, (void **)call->mbufs, call->n))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * pull_body() - vq_pull(), to be specialised
+ * @vq:		Virtqueue
+ * @pool:	Where mbufs come from
+ * @pkts:	Filled in
+ * @n:		At most VQ_BURST
+ * @now:	rte_rdtsc() of this round
+ * @hdr_len:	Length of the virtio-net header
+ */
+static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool *pool,
+					      struct rte_mbuf **pkts, uint16_t n, uint64_t now,
+					      const uint32_t hdr_len) PMD_ONLY
+{
+	enum vq_step step;
+	struct pull call;
+	struct vq_burst b;
+	uint16_t got = 0;
+
+	call.n = RTE_MIN(vq_burst_begin(vq, &b, n, now), n);
+	if (!call.n)
+		return 0;
+	call.pool = pool;
+	call.taken = 0;
+	if (unlikely(!vq_heads_read(vq, &b, vq->next, call.heads, call.n)))
+		goto end;
+	if (unlikely(!pull_alloc(vq, &call)))
+		goto end;
+	for (;;) {
+		got = (uint16_t)(got + pull_run(vq, &b, &call, pkts + got, hdr_len));
+		if (likely(b.done == call.n) || unlikely(b.missed) || unlikely(b.budget <= 0))
+			break;
+		step = pull_one(vq, &b, &call, &pkts[got]);
+		if (step == VQ_STEP_STOP)
+			break;
+		got += step == VQ_STEP_DONE;
+	}
+	if (unlikely(call.taken < call.n))
+		rte_mempool_put_bulk(pool, (void **)call.mbufs + call.taken, call.n - call.taken);
+end:
+	vq_burst_end(vq, &b, now);
+	return got;
+}
+
+/**
+ * pull_hdr10() - A legacy guest without mergeable buffers
+ */
+static uint16_t pull_hdr10(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
+			   uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return pull_body(vq, pool, pkts, n, now, sizeof(struct virtio_net_hdr));
+}
+
+/**
+ * pull_hdr12() - Every other guest
+ */
+static uint16_t pull_hdr12(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
+			   uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return pull_body(vq, pool, pkts, n, now, sizeof(struct virtio_net_hdr_mrg_rxbuf));
+}
+
+vq_pull_fn vq_pull_variant(uint8_t hdr_len)
+{
+	return hdr_len == sizeof(struct virtio_net_hdr) ? pull_hdr10 : pull_hdr12;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_push.c - Giving frames to a guest (virtio 1.2, 5.1.6.3 and 5.1.6.4)
+ *
+ * Theory of operation
+ * ===================
+ * A run of *plain* frames goes through the stages together: descriptors,
+ * translation, copy.  Plain is an mbuf of one segment for which the next chain
+ * is one buffer, large enough for header and frame, in one or two host pieces.
+ * The first frame that is not plain ends the run and takes the slow path alone,
+ * where it may be spread over as many chains as it needs (mergeable buffers).
+ *
+ * Used elements are written as chains are collected: nobody looks at them before
+ * the index moves, and a frame that cannot be finished is begun anew later.
+ */
+#include <rte_mbuf.h>
+
+#include "datapath/vq_burst.h"
+#include "datapath/vq_copy.h"
+
+/**
+ * struct push_frame - A plain frame's buffer, translated
+ * @p0:	First piece, holds at least the header
+ * @p1:	Second piece
+ * @n0:	Bytes of the frame in the first
+ * @n1:	Bytes of the frame in the second, often 0
+ */
+struct push_frame {
+	uint8_t *p0;
+	uint8_t *p1;
+	uint32_t n0;
+	uint32_t n1;
+};
+
+/**
+ * struct push_first - What the end of a run leaves for the slow path
+ * @head:	Head of the next chain
+ * @desc:	Its first descriptor
+ * @have:	whether there is one
+ */
+struct push_first {
+	struct vring_desc desc;
+	uint16_t head;
+	bool have;
+};
+
+/**
+ * push_header() - Fill in a virtio-net header
+ * @hdr:	Local memory
+ * @n_buffers:	Chains the frame is spread over
+ *
+ * No offload is negotiated, so all members but the count are zero.  A legacy
+ * guest takes the first 10 bytes, where the count is not.
+ */
+static __rte_always_inline void push_header(struct virtio_net_hdr_mrg_rxbuf *hdr,
+					    uint16_t n_buffers)
+{
+	memset(hdr, 0, sizeof(*hdr));
+	hdr->num_buffers = n_buffers;
+}
+
+/**
+ * push_translate() - See whether the next chain takes a frame plainly
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @head:	Head of the chain, untrusted
+ * @m:		Frame
+ * @d:		Set to the chain's first descriptor, if that could be read
+ * @f:		Filled in
+ * @hdr_len:	Length of the virtio-net header
+ *
+ * Return: 1 when it does; 0 when not; -1 when not, and @d is not set either
+ */
+static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
+					      const struct rte_mbuf *m, struct vring_desc *d,
+					      struct push_frame *f, const uint32_t hdr_len) PMD_ONLY
+{
+	uint32_t need = hdr_len + m->pkt_len;
+	uint64_t len;
+
+	if (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d)))
+		return -1;
+	if (d->flags != VRING_DESC_F_WRITE || d->len < need || m->nb_segs != 1)
+		return 0;
+	f->p0 = iotlb_lookup(vq->tlb, &vq->hints, d->addr, need, IOTLB_WRITE, &len);
+	if (unlikely(!f->p0) || unlikely(len < hdr_len))
+		return 0;
+	__builtin_prefetch(f->p0, 1);
+	rte_prefetch0(rte_pktmbuf_mtod(m, const void *));
+	f->n0 = (uint32_t)len - hdr_len;
+	f->n1 = need - (uint32_t)len;
+	b->hits++;
+	if (likely(!f->n1))
+		return 1;
+	/* Two checks at once: the part we need, which is not all of it */
+	if (unlikely(d->addr + d->len - 1 < d->addr))
+		return 0;
+	f->p1 = iotlb_lookup(vq->tlb, &vq->hints, d->addr + len, f->n1, IOTLB_WRITE, &len);
+	if (unlikely(!f->p1) || unlikely(len < f->n1))
+		return 0;
+	b->hits++;
+	return 1;
+}
+
+/**
+ * push_run() - Give a run of plain frames
+ * @vq:		Virtqueue
+ * @b:		Call, its done count moves on
+ * @pkts:	Frames
+ * @max:	How many, at most VQ_BURST
+ * @first:	What ended the run
+ * @hdr_len:	Length of the virtio-net header
+ *
+ * Return: Frames given
+ */
+static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
+					     struct rte_mbuf **pkts, uint16_t max,
+					     struct push_first *first, const uint32_t hdr_len)
+	PMD_ONLY
+{
+	uint16_t idx = (uint16_t)(vq->next + b->done);
+	struct push_frame frames[VQ_BURST];
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+	uint16_t heads[VQ_BURST];
+	struct vring_desc d;
+	uint64_t bytes = 0;
+	uint16_t n, i;
+	int plain = 1;
+
+	first->have = false;
+	max = RTE_MIN(max, (uint16_t)(b->left - b->done));
+	if (unlikely(!vq_heads_read(vq, b, idx, heads, max)))
+		return 0;
+	for (n = 0; n < max; n++) {
+		plain = push_translate(vq, b, heads[n], pkts[n], &d, &frames[n], hdr_len);
+		if (unlikely(plain <= 0))
+			break;
+	}
+	if (unlikely(!plain))
+		*first = (struct push_first){.desc = d, .head = heads[n], .have = true};
+
+	push_header(&hdr, 1);
+	for (i = 0; i < n; i++) {
+		const struct push_frame *f = &frames[i];
+		const uint8_t *src = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
+		uint32_t len = f->n0 + f->n1;
+
+		memcpy(f->p0, &hdr, hdr_len);
+		vq_copy(f->p0 + hdr_len, src, f->n0);
+		if (unlikely(f->n1))
+			vq_copy(f->p1, src + f->n0, f->n1);
+		if (unlikely(!vq_used_put(vq, b, (uint16_t)(idx + i), heads[i], hdr_len + len)))
+			break;
+		bytes += len;
+	}
+	b->done = (uint16_t)(b->done + i);
+	b->packets += i;
+	b->bytes += bytes;
+	return i;
+}
+
+/**
+ * struct push_gather - Chains collected for one frame
+ * @got:	Bytes they take, of those needed
+ * @need:	Bytes of header and frame
+ * @n_segs:	Their segments in vq->segs
+ * @n_heads:	Chains
+ */
+struct push_gather {
+	uint32_t got;
+	uint32_t need;
+	uint32_t n_segs;
+	uint16_t n_heads;
+};
+
+/**
+ * push_return() - Give back a bad chain, and those collected before it
+ * @vq:		Virtqueue
+ * @b:		Call, its done count moves on
+ * @g:		Chains collected
+ * @head:	The bad one's head
+ *
+ * Used entries of one frame must be neighbours, so those before go back empty
+ * as well.  The frame begins anew behind them.
+ */
+static enum vq_step push_return(struct vq *vq, struct vq_burst *b, const struct push_gather *g,
+				uint16_t head) PMD_ONLY
+{
+	static const uint32_t none;
+	uint16_t idx = (uint16_t)(vq->next + b->done);
+
+	for (uint16_t i = 0; i < g->n_heads; i++) {
+		uint32_t elem = VQ_USED_RING + ((uint16_t)(idx + i) & vq->mask) * 8u;
+		uint32_t len = elem + offsetof(struct vring_used_elem, len);
+
+		if (!vq_area_write(vq, b, &vq->used, len, &none, sizeof(none)))
+			return VQ_STEP_STOP;
+	}
+	if (!vq_used_put(vq, b, (uint16_t)(idx + g->n_heads), head, 0))
+		return VQ_STEP_STOP;
+	b->done = (uint16_t)(b->done + g->n_heads + 1);
+	return VQ_STEP_SKIP;
+}
+
+/**
+ * push_chain() - Collect one more chain for a frame
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @g:		Chains collected so far
+ * @first:	Head and descriptor if they were read already
+ *
+ * Return: VQ_STEP_DONE when collected; VQ_STEP_SKIP when it was bad and went
+ *	back; VQ_STEP_STOP
+ */
+static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_gather *g,
+			       struct push_first *first) PMD_ONLY
+{
+	uint16_t idx = (uint16_t)(vq->next + b->done + g->n_heads);
+	enum vq_verdict verdict = VQ_ERR_INDEX;
+	struct vq_chain chain;
+	uint32_t len;
+
+	if (!first->have && !vq_heads_read(vq, b, idx, &first->head, 1))
+		return VQ_STEP_STOP;
+	if (first->head < vq->size) {
+		if (!first->have && !vq_desc_read(vq, b, &vq->desc, first->head, &first->desc))
+			return VQ_STEP_STOP;
+		verdict = vq_chain_walk(vq, b, &first->desc, VRING_DESC_F_WRITE,
+					vq->segs + g->n_segs, &chain);
+	}
+	first->have = false;
+	if (verdict == VQ_MISS)
+		return VQ_STEP_STOP;
+	/* The header must be in the first chain; a later one must take a byte */
+	if (verdict == VQ_OK && chain.total < (g->n_heads ? 1 : vq->hdr_len))
+		verdict = VQ_ERR_LENGTH;
+	if (verdict != VQ_OK) {
+		vq_chain_count(vq, verdict);
+		return push_return(vq, b, g, first->head);
+	}
+	len = (uint32_t)RTE_MIN(chain.total, (uint64_t)g->need - g->got);
+	if (!vq_used_put(vq, b, idx, first->head, len))
+		return VQ_STEP_STOP;
+	g->got += len;
+	g->n_segs += chain.n_segs;
+	g->n_heads++;
+	return VQ_STEP_DONE;
+}
+
+/**
+ * push_scatter() - Copy header and frame to the collected chains
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @m:		Frame
+ * @n_heads:	Chains it is spread over
+ *
+ * Return: false when a byte does not translate
+ */
+static bool push_scatter(struct vq *vq, struct vq_burst *b, const struct rte_mbuf *m,
+			 uint16_t n_heads) PMD_ONLY
+{
+	struct vq_cursor c = {.seg = vq->segs};
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+
+	push_header(&hdr, n_heads);
+	if (!vq_cursor_copy(vq, b, &c, &hdr, vq->hdr_len, true))
+		return false;
+	for (; m; m = m->next) {
+		if (!vq_cursor_copy(vq, b, &c, rte_pktmbuf_mtod(m, void *), m->data_len, true))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * push_too_big() - Drop a frame that does not fit
+ * @vq:	Virtqueue
+ *
+ * Its chains stay available: done does not move.
+ */
+static enum vq_step push_too_big(struct vq *vq) PMD_ONLY
+{
+	COUNTER_ADD(vq->counters.drop_too_big, 1);
+	return VQ_STEP_DONE;
+}
+
+/**
+ * push_one() - Give one frame, to chains of any shape
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @m:		Frame
+ * @first:	What ended the run before
+ * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
+ *
+ * Return: VQ_STEP_DONE when the frame is done with; VQ_STEP_SKIP when a bad chain
+ *	went back and the frame is to be tried anew; VQ_STEP_STOP
+ */
+static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
+					    const struct rte_mbuf *m, struct push_first *first,
+					    const bool mergeable) PMD_ONLY
+{
+	struct push_gather g = {.need = vq->hdr_len + m->pkt_len};
+	enum vq_step step;
+
+	do {
+		/* All the guest could ever offer, or all we can list */
+		if (g.n_heads == vq->size || g.n_segs > VQ_CHAIN_MAX || (g.n_heads && !mergeable))
+			return push_too_big(vq);
+		if (g.n_heads == b->left - b->done)
+			return VQ_STEP_STOP;
+		step = push_chain(vq, b, &g, first);
+		if (step != VQ_STEP_DONE)
+			return step;
+	} while (g.got < g.need);
+
+	if (!push_scatter(vq, b, m, g.n_heads))
+		return VQ_STEP_STOP;
+	b->done = (uint16_t)(b->done + g.n_heads);
+	b->packets++;
+	b->bytes += m->pkt_len;
+	return VQ_STEP_DONE;
+}
+
+/**
+ * push_body() - vq_push(), to be specialised
+ * @vq:		Virtqueue
+ * @pkts:	Frames
+ * @n:		At most VQ_BURST
+ * @now:	rte_rdtsc() of this round
+ * @hdr_len:	Length of the virtio-net header
+ * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
+ */
+static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **pkts, uint16_t n,
+					      uint64_t now, const uint32_t hdr_len,
+					      const bool mergeable) PMD_ONLY
+{
+	struct push_first first;
+	enum vq_step step;
+	struct vq_burst b;
+	uint16_t sent = 0;
+
+	if (!vq_burst_begin(vq, &b, n, now))
+		return 0;
+	for (;;) {
+		sent = (uint16_t)(sent + push_run(vq, &b, pkts + sent, (uint16_t)(n - sent), &first,
+						  hdr_len));
+		if (likely(sent == n) || unlikely(b.missed) || b.done == b.left ||
+		    unlikely(b.budget <= 0))
+			break;
+		step = push_one(vq, &b, pkts[sent], &first, mergeable);
+		if (step == VQ_STEP_STOP)
+			break;
+		sent += step == VQ_STEP_DONE;
+	}
+	vq_burst_end(vq, &b, now);
+	return sent;
+}
+
+/**
+ * push_hdr10() - A legacy guest without mergeable buffers
+ */
+static uint16_t push_hdr10(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return push_body(vq, pkts, n, now, sizeof(struct virtio_net_hdr), false);
+}
+
+/**
+ * push_hdr12() - A virtio 1.x guest without mergeable buffers
+ */
+static uint16_t push_hdr12(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return push_body(vq, pkts, n, now, sizeof(struct virtio_net_hdr_mrg_rxbuf), false);
+}
+
+/**
+ * push_mergeable() - A guest with mergeable buffers
+ */
+static uint16_t push_mergeable(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return push_body(vq, pkts, n, now, sizeof(struct virtio_net_hdr_mrg_rxbuf), true);
+}
+
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable)
+{
+	if (mergeable)
+		return push_mergeable;
+	return hdr_len == sizeof(struct virtio_net_hdr) ? push_hdr10 : push_hdr12;
+}
