@@ -39,8 +39,8 @@ struct wire;
  *
  * Return: 0 or -ENOMEM
  */
-int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool,
-	     struct wire **ret_wire) CTL_ONLY;
+int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool, struct wire **ret_wire)
+	CTL_ONLY;
 
 /**
  * wire_free() - Free a wire and the frames waiting in it
@@ -64,7 +64,7 @@ const struct wire_counters *wire_counters(const struct wire *wire);
  *
  * Return: Frames moved
  */
-unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_guest,
-		       uint64_t now) PMD_ONLY;
+unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_guest, uint64_t now)
+	PMD_ONLY;
 
 #endif /* VUNETD_WIRE_H */

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pmd.c - Poll-mode threads and the lists they poll
+ *
+ * See pmd.h for the handshake.  The loop itself makes no system call, takes no
+ * lock and allocates nothing.
+ *
+ * After each report of quiescence the list may be freed, so the thread loads the
+ * pointer again before it touches the list again.  That load is ordered behind
+ * the report: the report acquires the grace period's token, which the control
+ * thread released after it published the new list.
+ */
+#include "datapath/pmd.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_pause.h>
+#include <rte_rcu_qsbr.h>
+
+#include "datapath/wire.h"
+
+/**
+ * struct poll_list - What one thread polls; immutable once published
+ * @retired:	Next list awaiting the end of a grace period (control thread)
+ * @n:		Number of entries
+ * @entries:	The entries
+ */
+struct poll_list {
+	struct poll_list *retired;
+	unsigned int n;
+	struct poll_entry entries[];
+};
+
+enum pmd_state { PMD_STARTING, PMD_RUNNING, PMD_FAILED };
+
+/**
+ * struct pmd - One thread
+ * @list:	Written by the control thread (publish), read by this one (observe)
+ * @stop:	Written by the control thread
+ * @set:	The set it belongs to
+ * @id:		pthread, for the control thread
+ * @core:	CPU number
+ * @index:	Its number in the set and in the qsbr variable
+ * @heartbeat:	Rounds made; written by this thread only
+ * @state:	enum pmd_state; written by this thread only
+ * @err:	Why it failed, valid after state says so
+ */
+struct pmd {
+	struct poll_list *_Atomic list;
+	atomic_bool stop;
+	struct pmd_set *set;
+	pthread_t id;
+	unsigned int core;
+	unsigned int index;
+
+	uint64_t heartbeat __rte_cache_aligned;
+	_Atomic int state;
+	int err;
+} __rte_cache_aligned;
+
+static_assert(offsetof(struct pmd, heartbeat) == RTE_CACHE_LINE_SIZE,
+	      "control thread and PMD thread write different lines");
+
+/**
+ * struct pmd_set - All threads; the control thread's
+ * @qsbr:	Grace periods, all threads report to it
+ * @retired:	Lists to be freed after the next grace period
+ * @n:		Number of threads
+ * @n_started:	of which these run
+ * @threads:	The threads
+ */
+struct pmd_set {
+	struct rte_rcu_qsbr *qsbr;
+	struct poll_list *retired;
+	unsigned int n;
+	unsigned int n_started;
+	struct pmd threads[];
+};
+
+static struct poll_list empty_list;
+
+/**
+ * pmd_poll() - Go through a list once, or until it is replaced
+ * @pmd:	Thread
+ * @list:	List just observed
+ */
+static void pmd_poll(struct pmd *pmd, struct poll_list *list) PMD_ONLY
+{
+	struct rte_rcu_qsbr *qsbr = pmd->set->qsbr;
+
+	for (unsigned int i = 0; i < list->n; i++) {
+		const struct poll_entry *e = &list->entries[i];
+
+		wire_poll(e->wire, e->to_guest, e->from_guest, rte_rdtsc());
+		rte_rcu_qsbr_quiescent(qsbr, pmd->index);
+		/* Pairs with the release in pmd_publish() */
+		if (unlikely(atomic_load_explicit(&pmd->list, memory_order_acquire) != list))
+			return;
+	}
+	if (list->n)
+		return;
+	rte_rcu_qsbr_quiescent(qsbr, pmd->index);
+	rte_pause();
+}
+
+/**
+ * pmd_loop() - Poll until told to stop
+ * @pmd:	Thread
+ */
+static void pmd_loop(struct pmd *pmd) PMD_ONLY
+{
+	while (likely(!atomic_load_explicit(&pmd->stop, memory_order_relaxed))) {
+		/* Pairs with the release in pmd_publish() */
+		pmd_poll(pmd, atomic_load_explicit(&pmd->list, memory_order_acquire));
+		__atomic_store_n(&pmd->heartbeat, pmd->heartbeat + 1, __ATOMIC_RELAXED);
+	}
+}
+
+/**
+ * pmd_pin() - Name the thread and bind it to its core
+ * @pmd:	The running thread
+ *
+ * Return: 0 or -errno
+ */
+static int pmd_pin(const struct pmd *pmd)
+{
+	char name[16]; /* what the kernel keeps */
+	cpu_set_t cpus;
+
+	snprintf(name, sizeof(name), "vunetd-pmd%u", pmd->index);
+	pthread_setname_np(pthread_self(), name);
+	CPU_ZERO(&cpus);
+	CPU_SET(pmd->core, &cpus);
+	return -pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+}
+
+/**
+ * pmd_enter() - Become a poll-mode thread
+ * @pmd:	The running thread
+ *
+ * The registration with EAL gives an lcore number, without which every mbuf
+ * would be taken from the pool's shared ring.
+ *
+ * Return: 0 or -errno
+ */
+static int pmd_enter(const struct pmd *pmd)
+{
+	int err = pmd_pin(pmd);
+
+	if (err)
+		return err;
+	if (rte_thread_register())
+		return -rte_errno;
+	err = rte_rcu_qsbr_thread_register(pmd->set->qsbr, pmd->index);
+	if (err) {
+		rte_thread_unregister();
+		return -EINVAL;
+	}
+	rte_rcu_qsbr_thread_online(pmd->set->qsbr, pmd->index);
+	return 0;
+}
+
+/**
+ * pmd_leave() - Undo pmd_enter()
+ * @pmd:	The running thread
+ */
+static void pmd_leave(const struct pmd *pmd)
+{
+	rte_rcu_qsbr_thread_offline(pmd->set->qsbr, pmd->index);
+	rte_rcu_qsbr_thread_unregister(pmd->set->qsbr, pmd->index);
+	rte_thread_unregister();
+}
+
+/**
+ * pmd_main() - A poll-mode thread from start to end
+ * @arg:	struct pmd
+ */
+static void *pmd_main(void *arg)
+{
+	struct pmd *pmd = arg;
+
+	thread_role_assume(&pmd_role);
+	pmd->err = pmd_enter(pmd);
+	/* Pairs with the acquire in pmd_start() */
+	atomic_store_explicit(&pmd->state, pmd->err ? PMD_FAILED : PMD_RUNNING,
+			      memory_order_release);
+	if (pmd->err)
+		return NULL;
+	pmd_loop(pmd);
+	pmd_leave(pmd);
+	return NULL;
+}
+
+/**
+ * pmd_relax() - Wait a little, longer each time
+ * @tries:	How often we have waited already
+ *
+ * A thread with a core of its own reports within microseconds; one that shares
+ * ours cannot before we let it run.
+ */
+static void pmd_relax(unsigned int tries)
+{
+	static const struct timespec nap = {.tv_nsec = 20000};
+
+	if (tries < 2000)
+		rte_pause();
+	else if (tries < 2100)
+		sched_yield();
+	else
+		nanosleep(&nap, NULL);
+}
+
+/**
+ * pmd_start() - Start a thread and see it run
+ * @set:	Set
+ * @pmd:	Thread
+ *
+ * Signals are the control thread's: the new thread inherits a full mask.
+ *
+ * Return: 0 or -errno, and then it does not run
+ */
+static int pmd_start(struct pmd_set *set, struct pmd *pmd)
+{
+	unsigned int tries = 0;
+	sigset_t all, old;
+	int err, state;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&pmd->id, NULL, pmd_main, pmd);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return -err;
+	/* Pairs with the release in pmd_main() */
+	while ((state = atomic_load_explicit(&pmd->state, memory_order_acquire)) == PMD_STARTING)
+		pmd_relax(tries++);
+	if (state == PMD_FAILED) {
+		pthread_join(pmd->id, NULL);
+		return pmd->err;
+	}
+	set->n_started++;
+	return 0;
+}
+
+/**
+ * pmd_set_alloc() - Allocate a set whose threads do not run yet
+ * @cores:	CPU numbers
+ * @n:		How many
+ *
+ * Return: The set or NULL
+ */
+static struct pmd_set *pmd_set_alloc(const unsigned int *cores, unsigned int n)
+{
+	size_t size = RTE_ALIGN_CEIL(sizeof(struct pmd_set) + n * sizeof(struct pmd),
+				     RTE_CACHE_LINE_SIZE);
+	size_t qsbr_size = RTE_ALIGN_CEIL(rte_rcu_qsbr_get_memsize(n), RTE_CACHE_LINE_SIZE);
+	struct pmd_set *set = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
+
+	if (!set)
+		return NULL;
+	memset(set, 0, size);
+	set->qsbr = aligned_alloc(RTE_CACHE_LINE_SIZE, qsbr_size);
+	if (!set->qsbr || rte_rcu_qsbr_init(set->qsbr, n)) {
+		free(set->qsbr);
+		free(set);
+		return NULL;
+	}
+	set->n = n;
+	for (unsigned int i = 0; i < n; i++) {
+		struct pmd *pmd = &set->threads[i];
+
+		atomic_init(&pmd->list, &empty_list);
+		atomic_init(&pmd->stop, false);
+		atomic_init(&pmd->state, PMD_STARTING);
+		pmd->set = set;
+		pmd->core = cores[i];
+		pmd->index = i;
+	}
+	return set;
+}
+
+int pmd_set_new(const unsigned int *cores, unsigned int n_cores, struct pmd_set **ret_set)
+{
+	struct pmd_set *set;
+	int err;
+
+	if (!n_cores)
+		return -EINVAL;
+	for (unsigned int i = 0; i < n_cores; i++) {
+		if (cores[i] >= CPU_SETSIZE)
+			return -EINVAL;
+	}
+	set = pmd_set_alloc(cores, n_cores);
+	if (!set)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n_cores; i++) {
+		err = pmd_start(set, &set->threads[i]);
+		if (err) {
+			pmd_set_free(set);
+			return err;
+		}
+	}
+	*ret_set = set;
+	return 0;
+}
+
+/**
+ * pmd_free_list() - Free a list unless it is the one that is not allocated
+ * @list:	List
+ */
+static void pmd_free_list(struct poll_list *list)
+{
+	if (list != &empty_list)
+		free(list);
+}
+
+/**
+ * pmd_free_retired() - Free the lists that no thread uses any more
+ * @set:	Set
+ */
+static void pmd_free_retired(struct pmd_set *set)
+{
+	struct poll_list *list;
+
+	while ((list = set->retired)) {
+		set->retired = list->retired;
+		free(list);
+	}
+}
+
+void pmd_set_free(struct pmd_set *set)
+{
+	if (!set)
+		return;
+	for (unsigned int i = 0; i < set->n_started; i++)
+		atomic_store_explicit(&set->threads[i].stop, true, memory_order_relaxed);
+	for (unsigned int i = 0; i < set->n_started; i++)
+		pthread_join(set->threads[i].id, NULL);
+	for (unsigned int i = 0; i < set->n; i++)
+		pmd_free_list(atomic_load_explicit(&set->threads[i].list, memory_order_relaxed));
+	pmd_free_retired(set);
+	free(set->qsbr);
+	free(set);
+}
+
+struct rte_rcu_qsbr *pmd_set_qsbr(struct pmd_set *set)
+{
+	return set->qsbr;
+}
+
+unsigned int pmd_set_count(const struct pmd_set *set)
+{
+	return set->n;
+}
+
+int pmd_publish(struct pmd_set *set, unsigned int thread, const struct poll_entry *entries,
+		unsigned int n)
+{
+	struct pmd *pmd = &set->threads[thread];
+	struct poll_list *list = &empty_list, *old;
+
+	if (n) {
+		list = malloc(sizeof(*list) + n * sizeof(*entries));
+		if (!list)
+			return -ENOMEM;
+		list->n = n;
+		memcpy(list->entries, entries, n * sizeof(*entries));
+	}
+	old = atomic_load_explicit(&pmd->list, memory_order_relaxed);
+	/* Pairs with the acquires in pmd_loop() and pmd_poll() */
+	atomic_store_explicit(&pmd->list, list, memory_order_release);
+	if (old != &empty_list) {
+		old->retired = set->retired;
+		set->retired = old;
+	}
+	return 0;
+}
+
+void pmd_synchronize(struct pmd_set *set)
+{
+	uint64_t token = rte_rcu_qsbr_start(set->qsbr);
+	unsigned int tries = 0;
+
+	while (!rte_rcu_qsbr_check(set->qsbr, token, false))
+		pmd_relax(tries++);
+	pmd_free_retired(set);
+}
+
+uint64_t pmd_heartbeat(const struct pmd_set *set, unsigned int thread)
+{
+	return __atomic_load_n(&set->threads[thread].heartbeat, __ATOMIC_RELAXED);
+}

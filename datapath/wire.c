@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* wire.c - A port queue and the guest queue pair it is wired to
+ *
+ * See wire.h.  Each direction is a struct lane: what was taken from one side
+ * and is not yet taken by the other.  A lane that holds frames takes no more in.
+ */
+#include "datapath/wire.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "datapath/vq.h"
+
+/**
+ * struct lane - Frames on their way in one direction
+ * @pkts:	Frames
+ * @first:	The first that waits
+ * @n:		How many wait
+ * @since:	TSC when the first one began to wait
+ */
+struct lane {
+	struct rte_mbuf *pkts[VQ_BURST];
+	uint16_t first;
+	uint16_t n;
+	uint64_t since;
+};
+
+/**
+ * struct wire - Written by the polling thread; the first line only once
+ * @pool:	mbufs for the guest's transmissions
+ * @wait_tsc:	WIRE_WAIT_US in TSC cycles
+ * @port_id:	ethdev port
+ * @queue:	Its receive and transmit queue
+ * @counters:	Read relaxed by the control thread
+ * @in:		From the port to the guest
+ * @out:	From the guest to the port
+ */
+struct wire {
+	struct rte_mempool *pool;
+	uint64_t wait_tsc;
+	uint16_t port_id;
+	uint16_t queue;
+
+	struct wire_counters counters __rte_cache_aligned;
+	struct lane in __rte_cache_aligned;
+	struct lane out __rte_cache_aligned;
+} __rte_cache_aligned;
+
+static_assert(offsetof(struct wire, counters) == RTE_CACHE_LINE_SIZE, "set-up has its own line");
+static_assert(sizeof(struct wire_counters) <= RTE_CACHE_LINE_SIZE, "counters have one line");
+
+int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool, struct wire **ret_wire)
+{
+	struct wire *wire = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*wire));
+
+	if (!wire)
+		return -ENOMEM;
+	memset(wire, 0, sizeof(*wire));
+	wire->pool = pool;
+	wire->wait_tsc = rte_get_tsc_hz() * WIRE_WAIT_US / 1000000;
+	wire->port_id = port_id;
+	wire->queue = queue;
+	*ret_wire = wire;
+	return 0;
+}
+
+/**
+ * lane_drop() - Free all frames that wait
+ * @lane:	Lane
+ *
+ * Return: How many there were
+ */
+static uint16_t lane_drop(struct lane *lane)
+{
+	uint16_t n = lane->n;
+
+	rte_pktmbuf_free_bulk(lane->pkts + lane->first, n);
+	lane->n = 0;
+	return n;
+}
+
+void wire_free(struct wire *wire)
+{
+	if (!wire)
+		return;
+	lane_drop(&wire->in);
+	lane_drop(&wire->out);
+	free(wire);
+}
+
+const struct wire_counters *wire_counters(const struct wire *wire)
+{
+	return &wire->counters;
+}
+
+/**
+ * lane_advance() - Note what the other side took
+ * @lane:	Lane
+ * @taken:	Frames taken, from the front, at least 1
+ * @now:	rte_rdtsc() of this round
+ *
+ * Who takes some is alive: the time starts anew for the rest.
+ */
+static inline void lane_advance(struct lane *lane, uint16_t taken, uint64_t now)
+{
+	lane->first = (uint16_t)(lane->first + taken);
+	lane->n = (uint16_t)(lane->n - taken);
+	lane->since = now;
+}
+
+/**
+ * in_offer() - Offer the guest what waits for it
+ * @wire:	Wire
+ * @vq:		The guest's receive ring
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames the guest took
+ */
+static inline uint16_t in_offer(struct wire *wire, struct vq *vq, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->in;
+	uint16_t taken = vq_push(vq, lane->pkts + lane->first, lane->n, now);
+
+	if (taken) {
+		rte_pktmbuf_free_bulk(lane->pkts + lane->first, taken);
+		lane_advance(lane, taken, now);
+	} else if (unlikely(now - lane->since > wire->wait_tsc)) {
+		if (vq_waits_for_translation(vq))
+			COUNTER_ADD(wire->counters.drop_guest_miss, lane->n);
+		else
+			COUNTER_ADD(wire->counters.drop_guest_full, lane->n);
+		lane_drop(lane);
+	}
+	return taken;
+}
+
+/**
+ * wire_in() - Move a burst from the port to the guest
+ * @wire:	Wire
+ * @vq:		The guest's receive ring, or NULL
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames the guest took
+ */
+static inline uint16_t wire_in(struct wire *wire, struct vq *vq, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->in;
+	uint16_t taken = 0;
+
+	if (lane->n && vq) {
+		taken = in_offer(wire, vq, now);
+		if (lane->n)
+			return taken;
+	}
+	if (!lane->n) {
+		lane->first = 0;
+		lane->n = rte_eth_rx_burst(wire->port_id, wire->queue, lane->pkts, VQ_BURST);
+		if (!lane->n)
+			return taken;
+		lane->since = now;
+		COUNTER_ADD(wire->counters.port_rx, lane->n);
+	}
+	if (likely(vq))
+		return (uint16_t)(taken + in_offer(wire, vq, now));
+	COUNTER_ADD(wire->counters.drop_guest_down, lane->n);
+	lane_drop(lane);
+	return taken;
+}
+
+/**
+ * out_offer() - Offer the port what waits for it
+ * @wire:	Wire
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames the port took, and will free
+ */
+static inline uint16_t out_offer(struct wire *wire, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->out;
+	uint16_t taken =
+		rte_eth_tx_burst(wire->port_id, wire->queue, lane->pkts + lane->first, lane->n);
+
+	if (taken) {
+		COUNTER_ADD(wire->counters.port_tx, taken);
+		lane_advance(lane, taken, now);
+	} else if (unlikely(now - lane->since > wire->wait_tsc)) {
+		COUNTER_ADD(wire->counters.drop_port_full, lane->n);
+		lane_drop(lane);
+	}
+	return taken;
+}
+
+/**
+ * wire_out() - Move a burst from the guest to the port
+ * @wire:	Wire
+ * @vq:		The guest's transmit ring, or NULL
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames the port took
+ */
+static inline uint16_t wire_out(struct wire *wire, struct vq *vq, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->out;
+	uint16_t taken = 0;
+
+	if (lane->n) {
+		taken = out_offer(wire, now);
+		if (lane->n)
+			return taken;
+	}
+	if (unlikely(!vq))
+		return taken;
+	lane->first = 0;
+	lane->n = vq_pull(vq, wire->pool, lane->pkts, VQ_BURST, now);
+	if (!lane->n)
+		return taken;
+	lane->since = now;
+	return (uint16_t)(taken + out_offer(wire, now));
+}
+
+unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_guest, uint64_t now)
+{
+	unsigned int n = wire_in(wire, to_guest, now);
+
+	return n + wire_out(wire, from_guest, now);
+}
