@@ -41,7 +41,7 @@ GUEST    := $(call objs,tests/guest)
 
 # What a unit test may link is what its folder may include
 UNIT_iotlb    = $(IOTLB)
-UNIT_datapath = $(DATAPATH) $(IOTLB)
+UNIT_datapath = $(DATAPATH) $(IOTLB) $(filter-out $(O)/tests/unit/datapath/test_%,$(call objs,tests/unit/datapath))
 UNIT_conf     = $(CONF)
 UNIT_daemon   = $(DAEMON) $(DATAPATH) $(IOTLB) $(CONF)
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/*/test_*.c))

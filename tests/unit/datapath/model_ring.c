@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* model_ring.c - The driver's side of a split virtqueue (virtio 1.2, 2.7)
+ *
+ * See model_guest.h.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/datapath/model_guest.h"
+
+struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size, uint16_t base,
+			    uint64_t features, size_t skew)
+{
+	struct mg_ring *r = calloc(1, sizeof(*r));
+
+	thread_role_assume(&ctl_role);
+	assert_non_null(r);
+	r->g = g;
+	/* What the device writes lies apart from what it may only read */
+	mg_alloc_page(g);
+	r->cfg.desc = mg_alloc(g, size * 16u, 16, skew, IOTLB_READ);
+	r->cfg.avail = mg_alloc(g, 6 + size * 2u, 2, 2 * (skew & 1), IOTLB_READ);
+	mg_alloc_page(g);
+	r->cfg.used = mg_alloc(g, 6 + size * 8u, 4, skew, IOTLB_WRITE);
+	mg_alloc_page(g);
+	r->table = calloc(size, sizeof(*r->table));
+	r->in_use = calloc(size, sizeof(*r->in_use));
+	r->owner = calloc(size, sizeof(*r->owner));
+	assert_true(r->table && r->in_use && r->owner);
+	for (unsigned int i = 0; i < size; i++) {
+		r->owner[i] = -1;
+		if (features & 1u << VIRTIO_RING_F_INDIRECT_DESC)
+			r->table[i] = mg_alloc(g, MG_TABLE * 16, 1, mg_rand(g, 3), IOTLB_READ);
+	}
+	mg_alloc_page(g);
+	r->n_free = size;
+	r->cfg.size = size;
+	r->cfg.base = base;
+	r->cfg.features = features;
+	r->cfg.call_fd = -1;
+	r->cfg.guest = 7;
+	r->cfg.session = 99;
+	r->cfg.index = index;
+	r->avail_idx = base;
+	r->used_idx = base;
+	mg_write(g, r->cfg.avail + 2, &base, 2);
+	mg_write(g, r->cfg.used + 2, &base, 2);
+	assert_int_equal(vq_new(g->tlb, g->misses, &r->vq), 0);
+	assert_int_equal(vq_start(r->vq, &r->cfg), 0);
+	return r;
+}
+
+void mg_ring_free(struct mg_ring *r)
+{
+	thread_role_assume(&ctl_role);
+	vq_free(r->vq);
+	free(r->table);
+	free(r->in_use);
+	free(r->owner);
+	free(r);
+}
+
+void mg_desc(struct model_guest *g, uint64_t table, uint16_t i, uint64_t addr, uint32_t len,
+	     uint16_t flags, uint16_t next)
+{
+	struct vring_desc d = {.addr = addr, .len = len, .flags = flags, .next = next};
+
+	mg_write(g, table + i * 16u, &d, sizeof(d));
+}
+
+void mg_avail(struct mg_ring *r, uint16_t head)
+{
+	mg_write(r->g, r->cfg.avail + 4 + (r->avail_idx & (r->cfg.size - 1)) * 2u, &head, 2);
+	r->avail_idx++;
+}
+
+void mg_show(struct mg_ring *r)
+{
+	atomic_store_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.avail + 2),
+			      r->avail_idx, memory_order_release);
+}
+
+/* Free descriptors are taken in a scrambled order, as on a ring in long use */
+static uint16_t mg_take_desc(struct mg_ring *r, int32_t head)
+{
+	do {
+		r->next_desc =
+			(uint16_t)((r->next_desc + 1 + 2 * mg_rand(r->g, 3)) & (r->cfg.size - 1));
+		if (r->owner[r->next_desc] >= 0)
+			r->next_desc = (uint16_t)(r->next_desc + 1) & (r->cfg.size - 1);
+	} while (r->owner[r->next_desc] >= 0);
+	r->owner[r->next_desc] = head < 0 ? r->next_desc : head;
+	r->n_free--;
+	return r->next_desc;
+}
+
+static void mg_fill(struct mg_ring *r, uint64_t table, const uint16_t *at,
+		    const struct mg_buf *bufs, unsigned int n, uint16_t flags)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		bool last = i + 1 == n;
+
+		mg_desc(r->g, table, at[i], bufs[i].iova, bufs[i].len,
+			(uint16_t)(flags | (last ? 0 : VRING_DESC_F_NEXT)),
+			last ? 0xdead : at[i + 1]);
+	}
+}
+
+int mg_add(struct mg_ring *r, const struct mg_buf *bufs, unsigned int n, uint16_t flags,
+	   bool indirect)
+{
+	unsigned int in_ring = indirect ? 1 : n;
+	uint16_t at[MG_SEGS_MAX];
+	uint16_t head;
+
+	assert_true(n <= (indirect ? MG_TABLE : MG_SEGS_MAX));
+	if (in_ring > r->n_free)
+		return -1;
+	head = mg_take_desc(r, -1);
+	at[0] = head;
+	for (unsigned int i = 1; i < n; i++)
+		at[i] = indirect ? (uint16_t)i : mg_take_desc(r, head);
+	if (indirect) {
+		at[0] = 0;
+		mg_fill(r, r->table[head], at, bufs, n, flags);
+		mg_desc(r->g, r->cfg.desc, head, r->table[head], n * 16, VRING_DESC_F_INDIRECT, 0);
+	} else {
+		mg_fill(r, r->cfg.desc, at, bufs, n, flags);
+	}
+	r->in_use[head] = (uint16_t)in_ring;
+	mg_avail(r, head);
+	return head;
+}
+
+int mg_used(struct mg_ring *r, uint32_t *ret_len)
+{
+	uint16_t idx = atomic_load_explicit(
+		(_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.used + 2), memory_order_acquire);
+	struct vring_used_elem e;
+
+	if (idx == r->used_idx)
+		return -1;
+	/* Never more than was made available */
+	assert_true((uint16_t)(idx - r->used_idx) <= (uint16_t)(r->avail_idx - r->used_idx));
+	mg_read(r->g, r->cfg.used + 4 + (r->used_idx & (r->cfg.size - 1)) * 8u, &e, 8);
+	r->used_idx++;
+	*ret_len = e.len;
+	if (e.id >= r->cfg.size)
+		return (int)e.id;
+	for (uint32_t i = 0; i < r->cfg.size && r->in_use[e.id]; i++) {
+		if (r->owner[i] != (int32_t)e.id)
+			continue;
+		r->owner[i] = -1;
+		r->n_free++;
+		r->in_use[e.id]--;
+	}
+	return (int)e.id;
+}
+
+void mg_set_no_interrupt(struct mg_ring *r, bool no)
+{
+	uint16_t flags = no ? VRING_AVAIL_F_NO_INTERRUPT : 0;
+
+	mg_write(r->g, r->cfg.avail, &flags, 2);
+}
+
+uint16_t mg_used_flags(struct mg_ring *r)
+{
+	uint16_t flags;
+
+	mg_read(r->g, r->cfg.used, &flags, 2);
+	return flags;
+}
