@@ -56,7 +56,7 @@ unit_exposure()
 low_exposure()
 {
 	echo "exposure: $exposure, allowed $EXPOSURE_MAX"
-	awk -v e="$exposure" -v max=$EXPOSURE_MAX 'BEGIN { exit !(e > 0 && e <= max) }'
+	awk -v e="$exposure" -v max="$EXPOSURE_MAX" 'BEGIN { exit !(e > 0 && e <= max) }'
 }
 
 lint_page()
