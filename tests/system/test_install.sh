@@ -61,11 +61,12 @@ low_exposure()
 
 lint_page()
 {
-	zcat "$dest/$1" >"$dir/page" &&
-		mandoc -T lint -W style "$dir/page" >"$dir/lint" 2>&1
+	# By its own name: mandoc looks at the ending
+	page=$dir/$(basename "$1" .gz)
+	zcat "$dest/$1" >"$page" && mandoc -T lint -W style "$page" >"$dir/lint" 2>&1
 	# The other page is not where mandoc looks for it
 	grep -v -e 'referenced manual not found' -e 'outdated mandoc.db' "$dir/lint" && return 1
-	zcat "$dest/$1" | mandoc -T utf8 | grep -q .
+	mandoc -T markdown "$page" | grep -qx '# SYNOPSIS'
 }
 
 names_every_key()
