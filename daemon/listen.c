@@ -65,6 +65,10 @@ static int remove_stale(const struct conf_guest *conf) CTL_ONLY
 		close(fd);
 	if (!err || err == -EAGAIN)
 		return -EADDRINUSE;
+	if (err == -EPROTOTYPE) /* of another type, /dev/log for example */
+		return -EEXIST;
+	if (err != -ECONNREFUSED)
+		return err;
 	return unlink(conf->socket) ? -errno : 0;
 }
 
