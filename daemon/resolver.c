@@ -121,8 +121,8 @@ int resolver_miss(struct resolver *r, uint64_t iova, uint8_t perm)
 	p = &r->pending[r->n++];
 	*p = (struct resolver_pending){.iova = iova, .perm = perm};
 	resolver_ask(r, p);
-	/* Every question has the same timeout: a timer that is set is early enough */
-	if (!r->timer.armed)
+	/* A timer set for another question is early enough, one for a rest may not be */
+	if (!r->timer.armed || r->timer.due_ns > p->due_ns)
 		resolver_arm(r);
 	return 0;
 }
