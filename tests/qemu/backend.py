@@ -7,10 +7,12 @@ guest's socket.
 
 import os
 import socket
+import subprocess
 
-from process import Timeout, cpus, spawn, stop, wait_for
+from process import Died, Timeout, cpus, spawn, stop, wait_for
 
 UPLINK = "vunet0"
+HOST_CIDR = "10.99.0.1/24"
 START_SECONDS = 30
 
 CONFIG = """\
@@ -54,30 +56,39 @@ def _exists(interface):
 
 
 class Backend:
-    """A running backend whose uplink and socket are there."""
+    """A backend whose uplink and socket are there once it runs."""
 
-    def __init__(self, make_command, binary, directory, path, viommu):
-        self.log = os.path.join(directory, "backend.log")
-        command = make_command(binary, directory, path, viommu)
-        self.process = spawn(command, self.log)
+    def __init__(self, command, path, log):
+        self.command = command
+        self.path = path
+        self.log = log
+        self.process = None
+
+    def start(self):
+        """Start it and give this side of its uplink an address."""
+        self.process = spawn(self.command, self.log)
         try:
             wait_for(f"interface {UPLINK}", lambda: _exists(UPLINK), START_SECONDS,
                      self.process)
-            wait_for(f"socket {path}", lambda: os.path.exists(path), START_SECONDS,
-                     self.process)
-        except Exception:
-            stop(self.process)
+            wait_for(f"socket {self.path}", lambda: os.path.exists(self.path),
+                     START_SECONDS, self.process)
+            for arguments in (["address", "add", HOST_CIDR, "dev", UPLINK],
+                              ["link", "set", UPLINK, "up"]):
+                subprocess.run(["busybox", "ip", *arguments], check=True, timeout=10)
+        except BaseException:
+            self.kill()
             raise
 
-    def alive(self):
-        """Tell whether it still runs."""
-        return self.process.poll() is None
-
     def stop(self):
-        """End it, and raise unless it ends by itself and says so."""
-        if not self.alive():
-            raise Timeout(f"backend ended by itself with {self.process.returncode}")
+        """End it, and raise unless it does so by itself and with success."""
+        if self.process.poll() is not None:
+            raise Died(f"backend ended by itself with {self.process.returncode}")
         status = stop(self.process)
         if status is None:
             raise Timeout("backend did not end within 10 s of SIGTERM")
-        return status
+        if status:
+            raise Died(f"backend ended with {status}")
+
+    def kill(self):
+        """End it, whatever it says to that."""
+        stop(self.process, 1)

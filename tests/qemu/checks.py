@@ -9,7 +9,6 @@ import hashlib
 import random
 import re
 import socket
-import subprocess
 import threading
 import time
 
@@ -18,6 +17,7 @@ GUEST = "10.99.0.2"
 GUEST_CIDR = GUEST + "/24"
 PINGS = 200
 PING_SECONDS = 90
+RECONNECT_SECONDS = 60
 TRANSFER_BYTES = 8 << 20
 TRANSFER_SECONDS = 60
 TRANSFER_SEED = 20210
@@ -27,13 +27,6 @@ VIRTIO_F_ACCESS_PLATFORM = 33
 
 class Failed(Exception):
     """The check's answer is no; the guest can be asked further."""
-
-
-def uplink_up(interface):
-    """Give this side of the uplink its address."""
-    for command in (["address", "add", HOST + "/24", "dev", interface],
-                    ["link", "set", interface, "up"]):
-        subprocess.run(["busybox", "ip", *command], check=True, timeout=10)
 
 
 def _ask(guest, command, seconds=15):
@@ -190,6 +183,15 @@ def reboot(guest):
     guest.start("reboot -f")
     guest.booted()
     return _ping(guest, 8000)
+
+
+def restart(guest):
+    """the backend restarts under the running guest"""
+    guest.backend.stop()
+    guest.backend.start()
+    _ask(guest, f"for _ in $(seq 30); do ping -q -c 1 -W 1 {HOST} && break; done >/dev/null",
+         RECONNECT_SECONDS)
+    return _ping(guest, 56)
 
 
 TRAFFIC = [ping_small, ping_large, tcp_to_guest, tcp_from_guest]

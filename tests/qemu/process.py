@@ -73,7 +73,7 @@ def spawn(command, log, affinity=None):
         if affinity:
             os.sched_setaffinity(0, affinity)
 
-    with open(log, "wb") as output:
+    with open(log, "ab") as output:
         output.write(("$ " + " ".join(command) + "\n").encode())
         output.flush()
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output,

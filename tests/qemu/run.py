@@ -31,8 +31,10 @@ BOOT_SECONDS = {True: 60, False: 180}
 # name: (vIOMMU, checks in order)
 SCENARIOS = {
     "strict": ("intel-strict", [checks.behind_strict_iommu, *checks.TRAFFIC,
-                                checks.rebind, checks.reboot]),
-    "off": ("off", [checks.not_behind_iommu, *checks.TRAFFIC]),
+                                checks.rebind, checks.reboot, checks.restart]),
+    "off": ("off", [checks.not_behind_iommu, *checks.TRAFFIC,
+                    checks.restart]),
+    "virtio": ("virtio-strict", [checks.behind_strict_iommu, *checks.TRAFFIC]),
     "lazy": ("intel-lazy", [checks.behind_lazy_iommu, *checks.TRAFFIC]),
 }
 DEFAULT = ["strict", "off"]
@@ -123,25 +125,21 @@ class Run:
             shutil.rmtree(self.directory)
 
     def start_backend(self, viommu):
-        """Start vunetd or the peer, give the uplink its address."""
+        """Start vunetd or the peer."""
+        path = os.path.join(self.sockets, "vhost")
         make = backend.testpmd_command if self.options.reference else backend.vunetd_command
-        self.backend = backend.Backend(make, self.options.vunetd, self.directory,
-                                       os.path.join(self.sockets, "vhost"), viommu)
-        try:
-            checks.uplink_up(backend.UPLINK)
-        except Exception:
-            self.backend.stop()
-            raise
+        command = make(self.options.vunetd, self.directory, path, viommu)
+        self.backend = backend.Backend(command, path, self.log("backend.log"))
+        self.backend.start()
 
     def with_backend(self, kvm, viommu, todo):
         """Boot a guest and check it, then end the backend."""
         try:
             if self.check("guest boots", self.start_guest, kvm, viommu):
                 self.with_guest(todo)
-        except BaseException:
-            process.stop(self.backend.process)
-            raise
-        self.check("backend ends cleanly", self.backend.stop)
+            self.check("backend ends cleanly", self.backend.stop)
+        finally:
+            self.backend.kill()
 
     def start_guest(self, kvm, viommu):
         """Boot the guest."""
@@ -149,7 +147,8 @@ class Run:
         command = vm.qemu_command(self.options.qemu, kvm, viommu, self.options.image,
                                   os.path.join(self.sockets, "vhost"), shell,
                                   self.log("console.log"), checks.GUEST_CIDR)
-        self.guest = vm.Guest(command, shell, self.log("qemu.log"), BOOT_SECONDS[kvm])
+        self.guest = vm.Guest(command, shell, self.log("qemu.log"), BOOT_SECONDS[kvm],
+                              self.backend)
 
     def with_guest(self, todo):
         """Run the checks until one leaves the guest unusable."""

@@ -18,6 +18,7 @@ VIOMMU = {
                      "intel_iommu=on iommu=nopt iommu.strict=1"),
     "intel-lazy": (["-device", "intel-iommu,intremap=on,device-iotlb=on"],
                    "intel_iommu=on iommu=nopt iommu.strict=0"),
+    "virtio-strict": (["-device", "virtio-iommu-pci"], "iommu=nopt iommu.strict=1"),
     "off": ([], ""),
 }
 
@@ -48,7 +49,7 @@ def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
         net += ",vectors=0"
     return [*_machine(qemu, kvm, image, console, shell, f"{append} vunet.ip={address}"),
             *device,
-            "-chardev", f"socket,id=vhost0,path={vhost}",
+            "-chardev", f"socket,id=vhost0,path={vhost},reconnect=1",
             "-netdev", "vhost-user,id=net0,chardev=vhost0",
             "-device", net]
 
@@ -56,8 +57,9 @@ def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
 class Guest:
     """A booted guest.  run() gives its shell one command at a time."""
 
-    def __init__(self, command, shell, log, boot_seconds):
+    def __init__(self, command, shell, log, boot_seconds, backend=None):
         _, others = cpus()
+        self.backend = backend
         self.boot_seconds = boot_seconds
         self.number = 0
         self.pending = b""
