@@ -19,6 +19,7 @@
 
 #include "daemon/channel.h"
 #include "daemon/log.h"
+#include "daemon/loop.h"
 
 /* Calls take well under a millisecond; mapping many huge pages takes longer */
 #define LIBRARY_TIMEOUT_S 10
@@ -287,6 +288,7 @@ static int send_call(int fd, const struct vu_msg *msg, const int *fds, unsigned 
 	size_t len = VU_HEADER_SIZE + msg->hdr.size;
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = len};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
 
 	if (n_fds) {
 		mh.msg_control = control.buf;
@@ -296,7 +298,40 @@ static int send_call(int fd, const struct vu_msg *msg, const int *fds, unsigned 
 		CMSG_FIRSTHDR(&mh)->cmsg_type = SCM_RIGHTS;
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fds, n_fds * sizeof(int));
 	}
-	return sendmsg(fd, &mh, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -EPIPE;
+	do {
+		n = sendmsg(fd, &mh, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len ? 0 : -EPIPE;
+}
+
+/**
+ * receive_all() - Wait for bytes from the library
+ * @fd:		Socket to the library, with a receive timeout
+ * @buf:	Filled in
+ * @len:	Bytes
+ * Return: 0, -ETIMEDOUT or -EPIPE
+ *
+ * DPDK's TAP driver has the kernel signal this thread for arriving frames.  A
+ * socket with a timeout is never restarted after a signal, whatever SA_RESTART
+ * says, so that is done here; the clock keeps signals from putting the timeout
+ * off for ever.
+ */
+static int receive_all(int fd, void *buf, size_t len)
+{
+	uint64_t end = loop_now_ns() + LIBRARY_TIMEOUT_S * UINT64_C(1000000000);
+	size_t have = 0;
+
+	while (have < len) {
+		ssize_t n = recv(fd, (uint8_t *)buf + have, len - have, 0);
+
+		if (n > 0)
+			have += (size_t)n;
+		else if (n < 0 && errno == EINTR && loop_now_ns() < end)
+			continue;
+		else
+			return n < 0 && (errno == EAGAIN || errno == EINTR) ? -ETIMEDOUT : -EPIPE;
+	}
+	return 0;
 }
 
 /**
@@ -307,16 +342,13 @@ static int send_call(int fd, const struct vu_msg *msg, const int *fds, unsigned 
  */
 static int receive_reply(int fd, struct vu_msg *ret_msg)
 {
-	ssize_t n = recv(fd, &ret_msg->hdr, VU_HEADER_SIZE, MSG_WAITALL);
+	int err = receive_all(fd, &ret_msg->hdr, VU_HEADER_SIZE);
 
-	if (n != VU_HEADER_SIZE)
-		return n < 0 && errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
+	if (err)
+		return err;
 	if (ret_msg->hdr.size > sizeof(ret_msg->payload))
 		return -EPIPE;
-	if (!ret_msg->hdr.size)
-		return 0;
-	n = recv(fd, &ret_msg->payload, ret_msg->hdr.size, MSG_WAITALL);
-	return n == (ssize_t)ret_msg->hdr.size ? 0 : -EPIPE;
+	return receive_all(fd, &ret_msg->payload, ret_msg->hdr.size);
 }
 
 int library_call(struct library *lib, struct vu_msg *msg, const int *fds, unsigned int n_fds,
@@ -341,9 +373,9 @@ int library_call(struct library *lib, struct vu_msg *msg, const int *fds, unsign
 
 int library_memory(const struct library *lib, struct rte_vhost_memory **ret_mem)
 {
-	return rte_vhost_get_mem_table(__atomic_load_n(&lib->vid, __ATOMIC_ACQUIRE), ret_mem) ?
-		       -ENOMEM :
-		       0;
+	return rte_vhost_get_mem_table(__atomic_load_n(&lib->vid, __ATOMIC_ACQUIRE), ret_mem)
+		       ? -ENOMEM
+		       : 0;
 }
 
 int library_set_base(const struct library *lib, uint16_t ring, uint16_t base)
