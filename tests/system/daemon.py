@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""daemon.py - A vunetd with a generated configuration
+
+It runs in a directory of its own and speaks to us over $NOTIFY_SOCKET as it
+would to systemd; the counters are read from the lines of totals it logs.
+"""
+
+import os
+import re
+import signal
+import socket
+import time
+
+from outcome import Failed, expect, expect_equal, wait_for
+from process import Process, cpus
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+TOTALS = re.compile(r"totals (\S.*?):((?: \w+=\d+)+)$", re.MULTILINE)
+
+
+def ini(sections):
+    """Return the text of a configuration, {section: {key: value}}."""
+    lines = []
+    for section, keys in sections.items():
+        lines.append(f"[{section}]")
+        lines += [f"{key} = {value}" for key, value in keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+class Daemon:
+    """A vunetd, from its configuration to its end."""
+
+    def __init__(self, test, guests, ports, build=None, prefix=(), env=None, **sections):
+        """Prepare one; nothing is started yet.
+
+        guests:   {name: {key: value}}, "socket" is added, "viommu" is yes
+        ports:    {name: devargs} or {name: {key: value}}
+        build:    Which build, default the one under test
+        prefix:   Words before the command, such as ip netns exec
+        env:      More environment
+        sections: Other sections
+        """
+        self.directory = test.directory()
+        self.binary = test.binary("vunetd", build)
+        self.prefix = list(prefix)
+        self.runtime = os.path.join(self.directory, "run")
+        os.mkdir(self.runtime, 0o755)
+        self.env = dict(os.environ, RUNTIME_DIRECTORY=self.runtime, **(env or {}))
+        self.sockets = {name: os.path.join(self.directory, f"{name}.sock") for name in guests}
+        self.config = os.path.join(self.directory, "vunetd.conf")
+        self.process = None
+        self.notify = None
+        self.notes = []
+        self._write(guests, ports, sections)
+        test.callback(self.close)
+        test.show(os.path.join(self.directory, "vunetd.log"))
+
+    def _write(self, guests, ports, sections):
+        text = {"dpdk": {"hugepages": "none", "memory_mb": 128},
+                "pmd": {"cores": cpus()[0]}}
+        for name, keys in sections.items():
+            text.setdefault(name, {}).update(keys)
+        for name, port in ports.items():
+            keys = dict(port) if isinstance(port, dict) else {"devargs": port}
+            keys["devargs"] = f'"{keys["devargs"]}"'
+            text[f"port.{name}"] = keys
+        for name, keys in guests.items():
+            text[f"guest.{name}"] = {"socket": self.sockets[name], "viommu": "yes", **keys}
+        with open(self.config, "w", encoding="ascii") as file:
+            file.write(ini(text))
+
+    def spawn(self):
+        """Start it without waiting for anything."""
+        path = os.path.join(self.directory, "notify")
+        self.close()
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(path)
+        self.notify.setblocking(False)
+        self.notes = []
+        self.process = Process("vunetd", [*self.prefix, self.binary, "-c", self.config],
+                               os.path.join(self.directory, "vunetd.log"),
+                               dict(self.env, NOTIFY_SOCKET=path))
+
+    def start(self):
+        """Start it and wait until it says that it serves."""
+        self.spawn()
+        wait_for("READY=1 from vunetd", self._ready, START_SECONDS)
+        return self
+
+    def _ready(self):
+        if not self.process.alive():
+            raise Failed(f"vunetd ended at start with {self.process.popen.returncode}: "
+                         f"{self.last_line()}")
+        return "READY=1" in self.heard()
+
+    def heard(self):
+        """Return every line it sent on its notify socket so far."""
+        try:
+            while True:
+                self.notes += self.notify.recv(4096).decode().splitlines()
+        except BlockingIOError:
+            return self.notes
+
+    def last_line(self):
+        """Return the last line it logged."""
+        return (self.process.text().splitlines() or [""])[-1]
+
+    @property
+    def pid(self):
+        """Process id."""
+        return self.process.pid
+
+    def log(self):
+        """Return what it has logged."""
+        return self.process.text()
+
+    def stop(self, number=signal.SIGTERM):
+        """Ask it to end, expect that it does well, return the seconds it took."""
+        expect(self.process.alive(),
+               f"vunetd had ended with {self.process.popen.returncode}: {self.last_line()}")
+        begin = time.monotonic()
+        self.process.signal(number)
+        status = self.process.wait(STOP_SECONDS)
+        took = time.monotonic() - begin
+        expect_equal(status, 0, "exit status of vunetd")
+        return took
+
+    def totals(self):
+        """Return the last totals it logged, {object: {counter: value}}."""
+        return {what: {name: int(value) for name, value in
+                       (pair.split("=") for pair in counters.split())}
+                for what, counters in TOTALS.findall(self.log())}
+
+    def total(self, what, counter):
+        """Return one counter of the last totals, 0 when it is not there."""
+        return self.totals().get(what, {}).get(counter, 0)
+
+    def wait_total(self, what, counter, least=1, seconds=10):
+        """Have it log totals until a counter reaches a value."""
+
+        def probe():
+            self.process.signal(signal.SIGUSR1)
+            time.sleep(0.1)
+            return self.total(what, counter) >= least
+
+        wait_for(f"totals {what}: {counter}={least} (it is {self.total(what, counter)})",
+                 probe, seconds)
+
+    def fds(self):
+        """Return how many files it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def close(self):
+        """End it whatever it does."""
+        if self.process:
+            self.process.close()
+        if self.notify:
+            path = self.notify.getsockname()
+            self.notify.close()
+            os.unlink(path)
+            self.notify = None

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""guest.py - The test guest, and what it reports"""
+
+import os
+import signal
+
+from outcome import Failed, expect, expect_equal
+from process import Process, cpus
+
+# Exit statuses of vunet-guest
+GOOD, BAD, USAGE, BACKEND = range(4)
+
+
+class Report(dict):
+    """The guest's summary; numbers are numbers."""
+
+    def __init__(self, text, status):
+        super().__init__()
+        self.status = status
+        for line in text.splitlines():
+            name, equals, value = line.partition("=")
+            if equals and name.isidentifier():
+                self[name] = _number(value)
+
+    def __missing__(self, name):
+        raise Failed(f"the guest reported no {name}")
+
+
+def _number(word):
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            pass
+    return word
+
+
+def words(options):
+    """Turn keyword arguments into options: buf_size=64 is --buf-size 64."""
+    for name, value in options.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            yield option
+        elif value is not False and value is not None:
+            yield from (option, str(value))
+
+
+class Guest:
+    """A test guest that runs beside the test."""
+
+    def __init__(self, test, sockets, mode, **options):
+        sockets = [sockets] if isinstance(sockets, str) else sockets
+        options.setdefault("cpu", cpus()[1])
+        command = [test.binary("vunet-guest"), "--mode", mode, "--quiet"]
+        for path in sockets:
+            command += ["--socket", path]
+        self.limit = options.get("duration", 0) + 20
+        log = os.path.join(test.directory(), "guest.log")
+        self.process = Process("vunet-guest", [*command, *words(options)], log)
+        test.callback(self.process.close)
+        test.show(log)
+
+    def wait(self):
+        """Wait for its end, return its report."""
+        status = self.process.wait(self.limit)
+        return Report(self.process.text(), status)
+
+    def stop(self):
+        """Ask it to end, return its report."""
+        if self.process.alive():
+            self.process.signal(signal.SIGTERM)
+        return self.wait()
+
+
+def run(test, sockets, mode, **options):
+    """Run a test guest to its end, return its report."""
+    return Guest(test, sockets, mode, **options).wait()
+
+
+def expect_good(report):
+    """Fail unless the guest finished, with frames and nothing wrong with them."""
+    wrong = {name: report[name] for name in ("lost", "reordered", "corrupt", "malformed",
+                                             "ring_errors", "poison_violations")
+             if report[name]}
+    expect(not wrong, f"the guest counted {wrong}")
+    expect_equal(report.status, GOOD, "exit status of the guest")
+    expect(report["rx_frames"] > 0, "no frame reached the guest")
+
+
+def verify(test, path, **options):
+    """Run a verifying guest, fail unless every frame came back as it was."""
+    options.setdefault("duration", 1)
+    report = run(test, path, "verify", **options)
+    expect_good(report)
+    expect_equal(report["rx_frames"], report["tx_frames"], "frames that came back")
+    return report

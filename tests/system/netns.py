@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""netns.py - Network namespaces and the interfaces in them"""
+
+import shutil
+
+from outcome import Skipped, expect, wait_for
+from process import run
+
+
+class Namespace:
+    """A named network namespace."""
+
+    def __init__(self, test, name):
+        self.name = name
+        run(["ip", "netns", "add", name])
+        test.callback(run, ["ip", "netns", "del", name], check=False)
+        self.ip("link", "set", "lo", "up")
+
+    @property
+    def prefix(self):
+        """Words that run a command inside."""
+        return ["ip", "netns", "exec", self.name]
+
+    def run(self, *command, seconds=20, check=True):
+        """Run a command inside to its end."""
+        return run([*self.prefix, *command], seconds, check)
+
+    def ip(self, *args):
+        """Run ip inside."""
+        return run(["ip", "-n", self.name, *args])
+
+    def up(self, interface, address, mac=None):
+        """Give an interface an address and set it up.
+
+        Without IPv6 the kernel says nothing on it unasked.
+        """
+        self.run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6",
+                 check=False)
+        if mac:
+            self.ip("link", "set", interface, "address", mac)
+        self.ip("addr", "add", address, "dev", interface)
+        self.ip("link", "set", interface, "up")
+
+    def veth(self, here, peer, other=None):
+        """Make a pair of interfaces, one here, the peer here or in another."""
+        there = ["netns", other.name] if other else []
+        self.ip("link", "add", here, "type", "veth", "peer", "name", peer, *there)
+
+    def ping(self, address, count=5, size=56):
+        """Ping an address until the first answer, then expect every answer.
+
+        The first may be lost while a wire is being set up.
+        """
+        need("ping")
+        wait_for(f"an answer from {address}",
+                 lambda: self.run("ping", "-c1", "-W1", address, check=False).returncode == 0)
+        done = self.run("ping", "-q", f"-c{count}", "-i0.1", "-W5", f"-s{size}", address,
+                        check=False)
+        expect(f"{count} received" in done.stdout, f"ping {address}: {done.stdout.strip()}")
+
+
+def need(program):
+    """Skip the test unless a program is installed."""
+    if not shutil.which(program):
+        raise Skipped(f"{program} is not installed")

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""process.py - Child processes with their output in a file
+
+They die with the runner, and every wait for one has an end.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+
+from outcome import Failed
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def cpus():
+    """Return (CPU of the poll-mode thread, CPU of the guests).
+
+    With two CPUs each has its own; with one they share it.
+    """
+    mine = sorted(os.sched_getaffinity(0))
+    return mine[-1], mine[0]
+
+
+class Process:
+    """A running command."""
+
+    def __init__(self, name, command, log, env=None):
+        def prepare():
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+        self.name = name
+        self.log = log
+        with open(log, "ab") as output:
+            output.write(("$ " + " ".join(command) + "\n").encode())
+            output.flush()
+            self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
+                                          stderr=subprocess.STDOUT, env=env,
+                                          preexec_fn=prepare)
+
+    @property
+    def pid(self):
+        """Its process id."""
+        return self.popen.pid
+
+    def text(self):
+        """What it has written so far."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def alive(self):
+        """Tell whether it still runs."""
+        return self.popen.poll() is None
+
+    def wait(self, seconds):
+        """Wait for its end, return its exit status."""
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name} did not end within {seconds} s") from None
+
+    def signal(self, number):
+        """Send it a signal."""
+        self.popen.send_signal(number)
+
+    def close(self):
+        """End it whatever it does."""
+        if self.alive():
+            self.popen.kill()
+        self.popen.wait()
+
+
+def run(command, seconds=10, check=True):
+    """Run a command to its end, return its CompletedProcess with output as text."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=seconds,
+                              check=False, errors="replace")
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{' '.join(command)}: did not end within {seconds} s") from None
+    if check and done.returncode:
+        raise Failed(f"{' '.join(command)}: exit status {done.returncode}: "
+                     f"{done.stdout.strip()}")
+    return done

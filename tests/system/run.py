@@ -1,0 +1,216 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: BSD-3-Clause
+"""run.py - System tests: the real daemon, the test guest, the kernel
+
+Each file test_*.py is one idea.  Its functions test_*(test) are run in their
+order, or what its function tests() yields as (name, function); a file's
+set_up(shared) is called before the first of them.  One line is printed for
+each: "ok - ", "not ok - " or "skip - ", and the end of the logs of what failed.
+"""
+
+import argparse
+import contextlib
+import fnmatch
+import importlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+import sandbox
+from outcome import Failed, Skipped
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+TAIL_LINES = 30
+TEST_SECONDS = 60
+
+
+class TookTooLong(BaseException):
+    """A test ran out of time; not an Exception, so that no test catches it."""
+
+
+class Test(contextlib.ExitStack):
+    """What a test may use, and what is undone at its end."""
+
+    def __init__(self, options, shared=None):
+        super().__init__()
+        self.options = options
+        self.shared = shared
+        self.logs = list(shared.logs) if shared else []
+
+    def directory(self):
+        """Return a fresh directory; its path is short enough for sockets."""
+        path = tempfile.mkdtemp(prefix="vunet-")
+        os.chmod(path, 0o755)
+        self.callback(shutil.rmtree, path, ignore_errors=True)
+        return path
+
+    def binary(self, name, build=None):
+        """Return the path of a program of the build under test, or of another."""
+        folder = os.path.join(TOP, "build", build) if build else self.options.build
+        path = os.path.join(folder, name)
+        if not os.access(path, os.X_OK):
+            raise Failed(f"{path} is not built")
+        return path
+
+    def show(self, log):
+        """Have the end of a log shown if the test fails."""
+        self.logs.append(log)
+
+
+def parse():
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("patterns", nargs="*", metavar="PATTERN",
+                        help="part of a test's name, * and ? allowed; default: all")
+    parser.add_argument("--build", default=os.environ.get("BUILD_DIR", "build/release"),
+                        help="directory of vunetd and vunet-guest [%(default)s]")
+    parser.add_argument("--list", action="store_true", help="print the names and exit")
+    options = parser.parse_args()
+    options.build = os.path.abspath(options.build)
+    return options
+
+
+def wanted(name, patterns):
+    """Tell whether a test is asked for."""
+    return not patterns or any(fnmatch.fnmatch(name, f"*{word}*") for word in patterns)
+
+
+def tests_of(module, stem):
+    """Return [(full name, function)] of a file."""
+    if hasattr(module, "tests"):
+        found = module.tests()
+    else:
+        found = [(name[len("test_"):].replace("_", " "), function)
+                 for name, function in vars(module).items() if name.startswith("test_")]
+    return [(f"{stem}: {name}", function) for name, function in found]
+
+
+def show_tail(path):
+    """Print the end of a log."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.readlines()[-TAIL_LINES:]
+    except OSError as error:
+        lines = [str(error)]
+    print(f"# --- {path}")
+    for line in lines:
+        print("#", line.rstrip())
+
+
+def reason_of(error):
+    """Return one line that says why a test failed."""
+    if isinstance(error, (Failed, Skipped, TookTooLong)):
+        return " / ".join(str(error).splitlines())
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raise TookTooLong in the body when time is over."""
+
+    def over(*_):
+        # Once more, in case something on the way swallows it
+        signal.alarm(5)
+        raise TookTooLong(f"not done within {seconds} s")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+class Tally:
+    """Results so far."""
+
+    def __init__(self):
+        self.counts = {"ok": 0, "not ok": 0, "skip": 0}
+
+    def say(self, verdict, name, reason=""):
+        """Print and count one result."""
+        self.counts[verdict] += 1
+        print(f"{verdict} - {name}{': ' if reason else ''}{reason}", flush=True)
+
+    def summary(self):
+        """Return the last line."""
+        return "{ok} passed, {not ok} failed, {skip} skipped".format(**self.counts)
+
+
+def run_one(name, function, options, shared, tally):
+    """Run one test and print its line."""
+    test = Test(options, shared)
+    try:
+        with time_limit(getattr(function, "seconds", TEST_SECONDS)):
+            function(test)
+        tally.say("ok", name)
+    except Skipped as skipped:
+        tally.say("skip", name, reason_of(skipped))
+    except (Exception, TookTooLong) as error:  # pylint: disable=broad-except
+        tally.say("not ok", name, reason_of(error))
+        for log in test.logs:
+            show_tail(log)
+    finally:
+        test.close()
+
+
+def run_file(stem, options, tally):
+    """Run the tests of one file."""
+    module = importlib.import_module(stem)
+    title = stem[len("test_"):].replace("_", " ")
+    chosen = [(name, function) for name, function in tests_of(module, title)
+              if wanted(name, options.patterns)]
+    if options.list:
+        print("\n".join(name for name, _ in chosen))
+        return
+    if not chosen:
+        return
+    shared = Test(options)
+    try:
+        if hasattr(module, "set_up"):
+            with time_limit(TEST_SECONDS):
+                module.set_up(shared)
+        for name, function in chosen:
+            run_one(name, function, options, shared, tally)
+    except Skipped as skipped:
+        tally.say("skip", title, reason_of(skipped))
+    except (Exception, TookTooLong) as error:  # pylint: disable=broad-except
+        tally.say("not ok", f"{title}: set up", reason_of(error))
+        for log in shared.logs:
+            show_tail(log)
+    finally:
+        shared.close()
+    left = sandbox.sweep()
+    if left:
+        tally.say("not ok", f"{title}: no process left behind", "; ".join(left))
+
+
+def main():
+    """Run what is asked for, return the exit status."""
+    options = parse()
+    stems = sorted(name[:-len(".py")] for name in os.listdir(HERE)
+                   if name.startswith("test_") and name.endswith(".py"))
+    if not options.list:
+        sandbox.enter()
+    tally = Tally()
+    begin = time.monotonic()
+    for stem in stems:
+        run_file(stem, options, tally)
+    if options.list:
+        return 0
+    print(f"# system tests: {time.monotonic() - begin:.0f} s with {options.build}")
+    print(tally.summary())
+    if not any(tally.counts.values()):
+        print("no test has such a name", file=sys.stderr)
+        return 1
+    return 1 if tally.counts["not ok"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
