@@ -81,6 +81,25 @@ $(BENCHES): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(DATAPATH) $(IOTLB)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(DPDK_LIBS) -lpthread
 
+# --- Trying and testing ---
+
+# Built by a make of its own: before setup.sh there may be no pkg-config
+.PHONY: demo
+demo: ## install what is missing, build, and show packets on their way for some seconds
+	$(Q)tests/setup.sh demo hugepages
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD) all
+	$(Q)tests/demo.sh $(O)
+
+.PHONY: test
+test: ## install what is missing, build, and run every test
+	$(Q)tests/setup.sh test lint
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=release all
+	$(Q)tests/run.sh unit asan tsan system install qemu lint
+
+.PHONY: check
+check: all ## run the fast tests: units and the daemon with the test guest
+	$(Q)tests/run.sh unit system
+
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS="strict off")
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)

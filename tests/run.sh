@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# run.sh - Run groups of tests and add them up
+#
+# usage: tests/run.sh GROUP...
+#   unit asan tsan system install qemu lint
+#
+# Prints a line for each test program or scenario, and the output of those that
+# fail; closes with "N passed, N failed" (", N skipped" where some could not run).
+# Everything is built already, or is built by the group that needs it.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+passed=0
+failed=0
+skipped=0
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+# first_number PATTERN - the number that stands where \([0-9]*\) does, or 0
+first_number()
+{
+	local n
+	n=$(sed -n "s/.*$1.*/\1/p" "$out" | head -n 1)
+	echo "${n:-0}"
+}
+
+# cmocka_program NAME COMMAND... - one test program; its own counts are added
+cmocka_program()
+{
+	local name=$1 status p f s
+	shift
+	timeout 300 "$@" >"$out" 2>&1
+	status=$?
+	p=$(first_number '\[  PASSED  \] \([0-9]*\) test')
+	f=$(first_number '\[  FAILED  \] \([0-9]*\) test')
+	s=$(first_number '\[  SKIPPED \] \([0-9]*\) test')
+	# A crash, a time-out or a sanitizer's report fails the program as such
+	[ "$status" != 0 ] && [ "$f" = 0 ] && f=1
+	[ "$status" = 0 ] && [ $((p + s)) = 0 ] && f=1
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	if [ "$f" = 0 ]; then
+		echo "ok - $name: $p passed$([ "$s" = 0 ] || echo ", $s skipped")"
+	else
+		tail -n 60 "$out"
+		echo "not ok - $name: $f failed, exit status $status"
+	fi
+}
+
+# listed COMMAND... - a runner that prints "ok - ", "not ok - " or "skip - " a test
+listed()
+{
+	local status f
+	timeout 1500 "$@" 2>&1 | tee "$out"
+	status=${PIPESTATUS[0]}
+	f=$(grep -c '^not ok - ' "$out")
+	[ "$status" != 0 ] && [ "$f" = 0 ] && { f=1; echo "not ok - $*: exit status $status"; }
+	[ "$(grep -c '^\(ok\|not ok\|skip\) - ' "$out")" = 0 ] && { f=1; echo "not ok - $*: ran nothing"; }
+	passed=$((passed + $(grep -c '^ok - ' "$out")))
+	failed=$((failed + f))
+	skipped=$((skipped + $(grep -c '^skip - ' "$out")))
+}
+
+# step NAME COMMAND... - one command that passes or fails
+step()
+{
+	local name=$1
+	shift
+	if timeout 900 "$@" >"$out" 2>&1; then
+		echo "ok - $name"
+		passed=$((passed + 1))
+	else
+		tail -n 60 "$out"
+		echo "not ok - $name"
+		failed=$((failed + 1))
+	fi
+}
+
+# unit_tests BUILD PATTERN - build and run the unit tests that match
+unit_tests()
+{
+	local test programs
+	programs=$(ls tests/unit/*/test_*.c | grep -E "$2" | sed "s,\(.*\)\.c,build/$1/\1,")
+	# shellcheck disable=SC2086 # names have no spaces
+	if ! make -s -j"$(nproc)" BUILD="$1" $programs >"$out" 2>&1; then
+		tail -n 40 "$out"
+		echo "not ok - unit tests do not build with BUILD=$1"
+		failed=$((failed + 1))
+		return
+	fi
+	for test in $programs; do
+		cmocka_program "$1 ${test#build/"$1"/tests/unit/}" "$test"
+	done
+}
+
+for group; do
+	echo "# $group"
+	case $group in
+	unit) unit_tests release . ;;
+	asan) unit_tests asan . ;;
+	# What threads share: the IOTLB, the poll lists, the misses
+	tsan) unit_tests tsan 'race|threads|miss|pmd' ;;
+	system) listed tests/system/run.py ;;
+	install) listed tests/system/test_install.sh ;;
+	qemu) listed make -s test-qemu ;;
+	lint)
+		step "clang-format finds nothing to change" make -s format-check
+		step "clang -Wthread-safety and clang-tidy find nothing" make -s lint
+		;;
+	*)
+		echo "run.sh: what is \"$group\"?"
+		exit 2
+		;;
+	esac
+done
+
+summary="$passed passed, $failed failed"
+[ "$skipped" = 0 ] || summary+=", $skipped skipped"
+echo "$summary"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
