@@ -177,10 +177,14 @@ LINT_FLAGS    = $(patsubst -I%,-isystem%,$(DPDK_CFLAGS)) $(subst -I.,-I$(CURDIR)
 # cmocka's assertions return as far as an analyzer can see: nothing but noise
 TIDY_SOURCES := $(filter-out tests/unit/%,$(filter %.c,$(SOURCES)))
 
-.PHONY: lint
-lint: ## check with clang -Wthread-safety and clang-tidy
+.PHONY: lint lint-threads lint-tidy
+lint: lint-threads lint-tidy ## check who calls what from which thread, and with clang-tidy
+
+lint-threads:
 	@echo "  CLANG -Wthread-safety"
 	$(Q)$(CLANG) -fsyntax-only -Wthread-safety $(LINT_FLAGS) $(filter %.c,$(SOURCES))
+
+lint-tidy:
 	@echo "  TIDY"
 	$(Q)mkdir -p build/lint && printf '%s\n' $(LINT_FLAGS) > build/lint/compile_flags.txt
 	$(Q)printf '%s\n' $(TIDY_SOURCES) | \
