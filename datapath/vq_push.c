@@ -284,6 +284,24 @@ static enum vq_step push_too_big(struct vq *vq) PMD_ONLY
 }
 
 /**
+ * push_more() - See whether the guest made more chains available meanwhile
+ * @vq:		Virtqueue
+ * @b:		Call, its left count is renewed
+ *
+ * A call starts without reading the index when there is a chain for each frame;
+ * a frame that needs many may still run out.
+ */
+static bool push_more(struct vq *vq, struct vq_burst *b) PMD_ONLY
+{
+	uint16_t before = b->left;
+
+	if (!vq_avail_refresh(vq, b))
+		return false;
+	b->left = (uint16_t)(vq->avail_seen - vq->next);
+	return b->left != before;
+}
+
+/**
  * push_one() - Give one frame, to chains of any shape
  * @vq:		Virtqueue
  * @b:		Call
@@ -305,7 +323,7 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 		/* All the guest could ever offer, or all we can list */
 		if (g.n_heads == vq->size || g.n_segs > VQ_CHAIN_MAX || (g.n_heads && !mergeable))
 			return push_too_big(vq);
-		if (g.n_heads == b->left - b->done)
+		if (g.n_heads == b->left - b->done && !push_more(vq, b))
 			return VQ_STEP_STOP;
 		step = push_chain(vq, b, &g, first);
 		if (step != VQ_STEP_DONE)
