@@ -40,8 +40,11 @@ static int iotlb_update(struct guest *guest, const struct vu_iotlb *m) CTL_ONLY
 	if (!host)
 		return -EFAULT;
 	err = iotlb_map(guest->dev.tlb, m->iova, m->size, host, m->perm);
-	if (err)
+	if (err < 0)
 		return err;
+	/* What was mapped there before is as good as invalidated by the answer */
+	if (err > 0)
+		iotlb_synchronize(guest->dev.tlb);
 	COUNTER_ADD(guest->counters.updates, 1);
 	resolver_answer(&guest->resolver, m->iova, m->size, m->perm);
 	return 0;

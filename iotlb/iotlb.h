@@ -101,12 +101,13 @@ void iotlb_free(struct iotlb *tlb) CTL_ONLY;
  * @perm:	IOTLB_READ, IOTLB_WRITE or both
  *
  * A range that does not fit below the bound evicts the oldest mappings first.
- * Widening or adding takes effect at once.  Where an old mapping is replaced by
- * a different one the caller treats it as an invalidation: iotlb_synchronize()
+ * Adding takes effect at once.  Where an old mapping gave way to a different one
+ * it may still be in use: that is an invalidation, and iotlb_synchronize() is due
  * before anyone is told.
  *
  * Context: control thread.
- * Return: 0; -EINVAL for an empty, wrapping or permission-less range; -ENOSPC
+ * Return: 0; 1 when an old mapping gave way, in the range or to make room for it;
+ *	-EINVAL for an empty, wrapping or permission-less range; -ENOSPC
  *	when the range alone needs more than the bound; -ENOMEM.  After -ENOSPC
  *	nothing has changed; after -ENOMEM the range may be mapped in part
  */

@@ -54,8 +54,11 @@ static inline void resize(uint32_t max_entries)
 
 static inline int map(uint64_t iova, uint64_t size, uint64_t host, uint8_t perm)
 {
+	int ret;
+
 	thread_role_assume(&ctl_role);
-	return iotlb_map(tlb, iova, size, (void *)host, perm);
+	ret = iotlb_map(tlb, iova, size, (void *)host, perm);
+	return ret > 0 ? 0 : ret;
 }
 
 static inline int unmap(uint64_t iova, uint64_t size)

@@ -183,6 +183,20 @@ static void test_map_replaces(void **state)
 	assert_maps(0x3801, 4096, IOTLB_READ, HOST + GIB + 0x801, 0x7ff);
 }
 
+static void test_map_says_what_gave_way(void **state)
+{
+	(void)state;
+	thread_role_assume(&ctl_role);
+	assert_int_equal(iotlb_map(tlb, 0, 2 * MIB, (void *)HOST, RW), 0);
+	/* the same again: nothing anybody holds is out of date */
+	assert_int_equal(iotlb_map(tlb, 0, 2 * MIB, (void *)HOST, RW), 0);
+	assert_int_equal(iotlb_map(tlb, 4 * MIB, 4 * KIB, (void *)HOST, RW), 0);
+	/* a page within a leaf, and a leaf over a page */
+	assert_int_equal(iotlb_map(tlb, 0x3000, 4 * KIB, (void *)(HOST + 4 * MIB), RW), 1);
+	assert_int_equal(iotlb_map(tlb, 4 * MIB, 2 * MIB, (void *)(HOST + 8 * MIB), RW), 1);
+	assert_int_equal(iotlb_map(tlb, 4 * MIB, 2 * MIB, (void *)(HOST + 8 * MIB), IOTLB_READ), 1);
+}
+
 static void test_fills_moves_at_map(void **state)
 {
 	uint64_t fills = iotlb_fills(tlb);
@@ -212,6 +226,7 @@ int main(void)
 		FIXTURE(test_map_last_byte),
 		FIXTURE(test_range_refused),
 		FIXTURE(test_map_replaces),
+		FIXTURE(test_map_says_what_gave_way),
 		FIXTURE(test_fills_moves_at_map),
 	};
 
