@@ -71,9 +71,8 @@ static void op_map(struct writer *w) CTL_ONLY
 
 	s->frame = frame_take(w, s->page);
 	/* a page, or from somewhere in the page to its end, at an odd address */
-	assert_int_equal(iotlb_map(w->race.tlb, s->page * PAGE + skip, PAGE - skip,
-				   s->frame + skip / 16 * 8, RW),
-			 0);
+	assert_true(iotlb_map(w->race.tlb, s->page * PAGE + skip, PAGE - skip,
+			      s->frame + skip / 16 * 8, RW) >= 0);
 	if (!old)
 		return;
 	if (skip) /* the rest of the old page */
@@ -287,7 +286,7 @@ static void test_synchronize_waits_for_holder(void **state)
 	assert_int_equal(iotlb_new(64, s.race.qsbr, &s.race.tlb), 0);
 	rte_rcu_qsbr_thread_register(s.race.qsbr, 0);
 	stamp(s.frame, 1, 1);
-	assert_int_equal(iotlb_map(s.race.tlb, PAGE, PAGE, s.frame, RW), 0);
+	assert_true(iotlb_map(s.race.tlb, PAGE, PAGE, s.frame, RW) >= 0);
 	assert_int_equal(pthread_create(&holder, NULL, holder_main, &s), 0);
 	while (!__atomic_load_n(&s.holds, __ATOMIC_ACQUIRE))
 		sched_yield();
