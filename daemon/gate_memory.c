@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* gate_memory.c - Ownership and the guest's memory table */
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <rte_common.h>
 #include <rte_vhost.h>
 
 #include "daemon/gate.h"
@@ -87,6 +89,51 @@ static int memory_check(const struct vu_memory *mem, uint32_t size, const int *f
 	return 0;
 }
 
+/**
+ * region_map() - Map a region as the library does: from the file's start
+ * @r:		Checked region
+ * @fd:		File
+ * @ret_size:	Bytes mapped, whole pages of the file's own size
+ * Return: Address, or MAP_FAILED
+ */
+static void *region_map(const struct vu_region *r, int fd, size_t *ret_size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || st.st_blksize <= 0)
+		return MAP_FAILED;
+	*ret_size = RTE_ALIGN_CEIL(r->mmap_offset + r->size, (uint64_t)st.st_blksize);
+	return mmap(NULL, *ret_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+/**
+ * memory_rehearse() - See whether a table can be mapped, all of it at once
+ * @mem:	Checked table
+ * @fds:	Descriptors
+ * Return: 0, or -ENOMEM when a region cannot be mapped
+ *
+ * Where one cannot, for want of address space, of hugepages or of the right to
+ * write, the library forgets to close its descriptor (22.11.11): a front-end
+ * that kept sending such tables would use up ours.
+ */
+static int memory_rehearse(const struct vu_memory *mem, const int *fds)
+{
+	void *addr[VU_MAX_REGIONS];
+	size_t size[VU_MAX_REGIONS];
+	unsigned int n = 0;
+	int err = 0;
+
+	for (; !err && n < mem->n_regions; n++) {
+		addr[n] = region_map(&mem->regions[n], fds[n], &size[n]);
+		if (addr[n] == MAP_FAILED)
+			err = -ENOMEM;
+	}
+	while (n--)
+		if (addr[n] != MAP_FAILED)
+			munmap(addr[n], size[n]);
+	return err;
+}
+
 /*
  * The library unmaps the old table and maps the new one, so for that long the
  * device has neither rings that run nor translations (device.h, I3).
@@ -97,6 +144,8 @@ GATE_HANDLER(gate_set_mem_table)
 	struct rte_vhost_memory *mapped;
 	int err = memory_check(&mem, msg->hdr.size, fds, n_fds);
 
+	if (!err)
+		err = memory_rehearse(&mem, fds);
 	if (err)
 		return err;
 	device_stop(&guest->dev);
