@@ -168,30 +168,30 @@ static uint64_t ring_addr(const struct device *d, uint64_t off)
  */
 static int start_ring(struct device *d, unsigned int index)
 {
-	struct ring *vr = &d->rings[index];
-	struct vhost_vring_state num = {.index = index, .num = vr->size};
+	struct ring *r = &d->rings[index];
+	struct vhost_vring_state num = {.index = index, .num = r->size};
 	struct vhost_vring_state base = {.index = index, .num = 0};
 	struct vhost_vring_addr addr = {
 		.index = index,
-		.desc_user_addr = ring_addr(d, vr->desc_off),
-		.avail_user_addr = ring_addr(d, vr->avail_off),
-		.used_user_addr = ring_addr(d, vr->used_off),
+		.desc_user_addr = ring_addr(d, r->desc_off),
+		.avail_user_addr = ring_addr(d, r->avail_off),
+		.used_user_addr = ring_addr(d, r->used_off),
 	};
 	uint64_t u64 = index;
 	int err;
 
 	/* Tables are in descriptors, so theirs is an address of the guest */
-	vr->table_addr = d->iommu.shift ? ring_addr(d, vr->table_off)
-					: arena_gpa(&d->g->mem.rings, vr->table_off);
+	r->table_addr = d->iommu.shift ? ring_addr(d, r->table_off)
+				       : arena_gpa(&d->g->mem.rings, r->table_off);
 	err = vu_set(&d->vu, VU_SET_VRING_NUM, &num, sizeof(num), NULL, 0);
 	if (!err)
 		err = vu_set(&d->vu, VU_SET_VRING_BASE, &base, sizeof(base), NULL, 0);
 	if (!err)
 		err = vu_set(&d->vu, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
 	if (!err)
-		err = vu_set(&d->vu, VU_SET_VRING_KICK, &u64, sizeof(u64), &vr->kick_fd, 1);
+		err = vu_set(&d->vu, VU_SET_VRING_KICK, &u64, sizeof(u64), &r->kick_fd, 1);
 	if (!err)
-		err = vu_set(&d->vu, VU_SET_VRING_CALL, &u64, sizeof(u64), &vr->call_fd, 1);
+		err = vu_set(&d->vu, VU_SET_VRING_CALL, &u64, sizeof(u64), &r->call_fd, 1);
 	return err;
 }
 
@@ -243,16 +243,16 @@ int frontend_start(struct device *d)
  */
 static int stop_ring(struct device *d, unsigned int index)
 {
-	struct ring *vr = &d->rings[index];
+	struct ring *r = &d->rings[index];
 	struct vhost_vring_state s = {.index = index};
 	int err = vu_get(&d->vu, VU_GET_VRING_BASE, &s, sizeof(s), sizeof(s));
 
 	if (err)
 		return err;
-	if ((uint16_t)(vr->avail_idx - s.num) <= vr->size)
+	if ((uint16_t)(r->avail_idx - s.num) <= r->size)
 		return 0;
 	fprintf(stderr, "vunet-guest: %s: ring %u stopped at %u, but %u was the last available\n",
-		d->vu.path, index, s.num, vr->avail_idx);
+		d->vu.path, index, s.num, r->avail_idx);
 	return -EPROTO;
 }
 

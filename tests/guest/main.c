@@ -23,10 +23,8 @@
 enum { EXIT_GOOD, EXIT_BAD, EXIT_USAGE, EXIT_BACKEND };
 
 static int (*const runs[])(struct guest *) = {
-	[MODE_L2FWD] = l2fwd_run,
-	[MODE_TX] = tx_run,
-	[MODE_RX] = rx_run,
-	[MODE_VERIFY] = verify_run,
+	[MODE_L2FWD] = l2fwd_run,   [MODE_TX] = tx_run,		[MODE_RX] = rx_run,
+	[MODE_VERIFY] = verify_run, [MODE_POISON] = snatch_run,
 };
 
 /**
@@ -74,6 +72,7 @@ static int start(struct guest *g)
 	unsigned int i, pair;
 	int err = 0;
 
+	netdev_prepare(g);
 	for (i = 0; !err && i < g->n_devices; i++)
 		err = frontend_connect(&g->devices[i]);
 	for (i = 0; !err && i < g->n_devices; i++)

@@ -22,4 +22,7 @@ int rx_run(struct guest *g);
 /** verify_run() - Send numbered frames and expect them back */
 int verify_run(struct guest *g);
 
+/** snatch_run() - Receive while pages are taken away (--mode poison) */
+int snatch_run(struct guest *g);
+
 #endif /* GUEST_MODES_H */

@@ -6,11 +6,35 @@
 
 #include <linux/virtio_net.h>
 
+#include "tests/guest/poison.h"
+
 /* Descriptors of the longest chain we make */
 #define SEGS_MAX 256
 
 /* How far ahead of the frame in hand memory is fetched */
 #define AHEAD 6
+
+/**
+ * buf_get() - Take a buffer from the pool
+ */
+static inline uint32_t buf_get(struct guest *g)
+{
+	uint32_t id = pool_get(&g->pool);
+
+	if (g->opt->poison)
+		poison_check(g, id);
+	return id;
+}
+
+/**
+ * buf_put() - Give a buffer back to the pool
+ */
+static inline void buf_put(struct guest *g, uint32_t id)
+{
+	if (g->opt->poison)
+		poison_fill(g, id);
+	pool_put(&g->pool, id);
+}
 
 /**
  * buf_map() - Let the backend reach a buffer
@@ -76,24 +100,24 @@ static unsigned int buf_segs(const struct device *d, uint64_t addr, uint32_t len
 void rx_refill(struct device *d, unsigned int pair)
 {
 	const struct options *opt = d->g->opt;
-	struct ring *vr = device_rx(d, pair);
+	struct ring *r = device_rx(d, pair);
 	struct pool *p = &d->g->pool;
-	bool plain = opt->chain == 1 && !vr->chain, dynamic = opt->map == MAP_DYNAMIC;
+	bool plain = opt->chain == 1 && !r->chain, dynamic = opt->map == MAP_DYNAMIC;
 	struct seg segs[SEGS_MAX];
 
-	while (ring_room(vr, opt->chain) && pool_avail(p)) {
-		uint32_t id = pool_get(p);
+	while (ring_room(r, opt->chain) && pool_avail(p)) {
+		uint32_t id = buf_get(d->g);
 
 		if (dynamic)
 			buf_map(d, id, DIR_RX, p->buf_size);
 		if (plain)
-			ring_add(vr, p->bufs[id].addr[DIR_RX], p->buf_size, id);
+			ring_add(r, p->bufs[id].addr[DIR_RX], p->buf_size, id);
 		else
-			ring_add_chain(vr, segs,
+			ring_add_chain(r, segs,
 				       buf_segs(d, p->bufs[id].addr[DIR_RX], p->buf_size, segs),
 				       id);
 	}
-	ring_publish(vr);
+	ring_publish(r);
 }
 
 /**
@@ -101,15 +125,15 @@ void rx_refill(struct device *d, unsigned int pair)
  *
  * Return: The buffer with its length, or BUF_NONE
  */
-static uint32_t rx_take(struct device *d, struct ring *vr)
+static uint32_t rx_take(struct device *d, struct ring *r)
 {
 	struct pool *p = &d->g->pool;
-	uint32_t len, head = ring_take(vr, &len), id;
+	uint32_t len, head = ring_take(r, &len), id;
 
-	if (head == vr->size)
+	if (head == r->size)
 		return BUF_NONE;
-	id = vr->cookie[head];
-	ring_release(vr, head);
+	id = r->cookie[head];
+	ring_release(r, head);
 	if (d->g->opt->map == MAP_DYNAMIC)
 		buf_unmap(d, id, DIR_RX);
 	p->bufs[id].len = len;
@@ -117,7 +141,7 @@ static uint32_t rx_take(struct device *d, struct ring *vr)
 	if (len && len <= p->buf_size)
 		return id;
 	d->g->stats.malformed++;
-	pool_put(p, id);
+	buf_put(d->g, id);
 	return BUF_NONE;
 }
 
@@ -126,12 +150,12 @@ static uint32_t rx_take(struct device *d, struct ring *vr)
  * @first:	Its first buffer
  * @n:		How many more; that many are there
  */
-static void rx_rest(struct device *d, struct ring *vr, uint32_t first, unsigned int n)
+static void rx_rest(struct device *d, struct ring *r, uint32_t first, unsigned int n)
 {
 	struct buf *bufs = d->g->pool.bufs;
 
 	while (n--) {
-		uint32_t id = rx_take(d, vr);
+		uint32_t id = rx_take(d, r);
 
 		if (id == BUF_NONE)
 			continue;
@@ -143,9 +167,9 @@ static void rx_rest(struct device *d, struct ring *vr, uint32_t first, unsigned 
 /**
  * rx_prefetch() - Fetch the header of a frame further on
  */
-static inline void rx_prefetch(const struct pool *p, const struct ring *vr, unsigned int ahead)
+static inline void rx_prefetch(const struct pool *p, const struct ring *r, unsigned int ahead)
 {
-	uint32_t id = ring_peek(vr, ahead);
+	uint32_t id = ring_peek(r, ahead);
 
 	if (id != COOKIE_NONE)
 		__builtin_prefetch(p->bufs[id].va, 1);
@@ -163,25 +187,25 @@ static inline uint16_t num_buffers(const struct device *d, const struct buf *b)
 
 unsigned int rx_burst(struct device *d, unsigned int pair, uint32_t *frames, unsigned int n)
 {
-	struct ring *vr = device_rx(d, pair);
+	struct ring *r = device_rx(d, pair);
 	const struct pool *p = &d->g->pool;
-	uint32_t there = ring_used_count(vr), i = 0;
+	uint32_t there = ring_used_count(r), i = 0;
 	unsigned int got = 0;
 
-	if (there > vr->size) {
-		vr->errors++;
+	if (there > r->size) {
+		r->errors++;
 		d->g->error = -EPROTO;
 		return 0;
 	}
 	for (; i < there && i < AHEAD; i++)
-		rx_prefetch(p, vr, i);
+		rx_prefetch(p, r, i);
 	for (i = 0; got < n && i < there; i++) {
 		uint16_t more;
 		uint32_t id;
 
 		if (i + AHEAD < there)
-			rx_prefetch(p, vr, AHEAD);
-		id = rx_take(d, vr);
+			rx_prefetch(p, r, AHEAD);
+		id = rx_take(d, r);
 		if (id == BUF_NONE)
 			continue;
 		more = num_buffers(d, &p->bufs[id]) - 1;
@@ -191,7 +215,7 @@ unsigned int rx_burst(struct device *d, unsigned int pair, uint32_t *frames, uns
 			continue;
 		}
 		if (more) {
-			rx_rest(d, vr, id, more);
+			rx_rest(d, r, id, more);
 			i += more;
 			d->g->stats.rx_bytes += frame_len(d, id);
 		} else {
@@ -201,6 +225,30 @@ unsigned int rx_burst(struct device *d, unsigned int pair, uint32_t *frames, uns
 	}
 	d->g->stats.rx_frames += got;
 	return got;
+}
+
+unsigned int rx_discard(struct device *d, unsigned int pair)
+{
+	struct ring *r = device_rx(d, pair);
+	struct stats *s = &d->g->stats;
+	uint32_t there = ring_used_count(r), i;
+
+	if (there > r->size) {
+		r->errors++;
+		d->g->error = -EPROTO;
+		return 0;
+	}
+	for (i = 0; i < there; i++) {
+		uint32_t id = rx_take(d, r);
+
+		if (id == BUF_NONE)
+			continue;
+		s->rx_frames++;
+		s->rx_bytes += d->g->pool.bufs[id].len - d->hdr;
+		buf_put(d->g, id);
+	}
+	rx_refill(d, pair);
+	return there;
 }
 
 /**
@@ -226,13 +274,13 @@ static unsigned int frame_segs(struct device *d, uint32_t frame, struct seg *seg
  *
  * Return: false when there is no room
  */
-static bool tx_long(struct device *d, struct ring *vr, uint32_t frame)
+static bool tx_long(struct device *d, struct ring *r, uint32_t frame)
 {
 	struct seg segs[SEGS_MAX];
 	unsigned int n = frame_segs(d, frame, segs);
 
-	if (n && n <= vr->size)
-		return ring_add_chain(vr, segs, n, frame);
+	if (n && n <= r->size)
+		return ring_add_chain(r, segs, n, frame);
 	d->g->stats.dropped++;
 	frame_free(d->g, frame);
 	return true;
@@ -264,9 +312,9 @@ static unsigned int frame_room(const struct device *d, uint32_t frame)
 
 unsigned int tx_burst(struct device *d, unsigned int pair, const uint32_t *frames, unsigned int n)
 {
-	struct ring *vr = device_tx(d, pair);
+	struct ring *r = device_tx(d, pair);
 	struct pool *p = &d->g->pool;
-	bool plain = d->g->opt->chain == 1 && !vr->chain;
+	bool plain = d->g->opt->chain == 1 && !r->chain;
 	bool dynamic = d->g->opt->map == MAP_DYNAMIC;
 	unsigned int i;
 
@@ -274,41 +322,49 @@ unsigned int tx_burst(struct device *d, unsigned int pair, const uint32_t *frame
 		struct buf *b = &p->bufs[frames[i]];
 		bool one = b->next == BUF_NONE;
 
-		if (!ring_room(vr, one ? d->g->opt->chain : frame_room(d, frames[i])))
+		if (!ring_room(r, one ? d->g->opt->chain : frame_room(d, frames[i])))
 			break;
 		if (dynamic)
 			frame_map(d, frames[i]);
 		d->g->stats.tx_bytes += one ? b->len - d->hdr : frame_len(d, frames[i]);
 		if (plain && one)
-			ring_add(vr, b->addr[DIR_TX], b->len, frames[i]);
-		else if (!tx_long(d, vr, frames[i]))
+			ring_add(r, b->addr[DIR_TX], b->len, frames[i]);
+		else if (!tx_long(d, r, frames[i]))
 			break;
 	}
 	d->g->stats.tx_frames += i;
-	ring_publish(vr);
+	ring_publish(r);
 	return i;
 }
 
 unsigned int tx_reclaim(struct device *d, unsigned int pair)
 {
-	struct ring *vr = device_tx(d, pair);
+	struct ring *r = device_tx(d, pair);
 	struct pool *p = &d->g->pool;
-	uint32_t there = ring_used_count(vr), len, i;
+	uint32_t there = ring_used_count(r), len, i;
 
 	for (i = 0; i < there; i++) {
-		uint32_t head = ring_take(vr, &len), id, next;
+		uint32_t head = ring_take(r, &len), id, next;
 
-		if (head == vr->size)
+		if (head == r->size)
 			continue;
-		for (id = vr->cookie[head]; id != BUF_NONE; id = next) {
+		for (id = r->cookie[head]; id != BUF_NONE; id = next) {
 			next = p->bufs[id].next;
 			if (d->g->opt->map == MAP_DYNAMIC)
 				buf_unmap(d, id, DIR_TX);
-			pool_put(p, id);
+			buf_put(d->g, id);
 		}
-		ring_release(vr, head);
+		ring_release(r, head);
 	}
 	return there;
+}
+
+void netdev_prepare(struct guest *g)
+{
+	uint32_t i;
+
+	for (i = 0; g->opt->poison && i < g->pool.n; i++)
+		poison_fill(g, i);
 }
 
 uint32_t frame_alloc(struct guest *g, uint32_t len)
@@ -320,7 +376,7 @@ uint32_t frame_alloc(struct guest *g, uint32_t len)
 		return BUF_NONE;
 	/* From the end, where what is left over goes */
 	while (n--) {
-		id = pool_get(p);
+		id = buf_get(g);
 		p->bufs[id].next = first;
 		p->bufs[id].len = len - n * p->buf_size;
 		len -= p->bufs[id].len;
@@ -334,7 +390,7 @@ void frame_free(struct guest *g, uint32_t frame)
 	while (frame != BUF_NONE) {
 		uint32_t next = g->pool.bufs[frame].next;
 
-		pool_put(&g->pool, frame);
+		buf_put(g, frame);
 		frame = next;
 	}
 }

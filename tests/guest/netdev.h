@@ -39,6 +39,15 @@ void rx_refill(struct device *d, unsigned int pair);
 unsigned int rx_burst(struct device *d, unsigned int pair, uint32_t *frames, unsigned int n);
 
 /**
+ * rx_discard() - Take everything received and make it available again, unseen
+ * @d:		Device
+ * @pair:	Queue pair
+ *
+ * Return: Buffers taken, which count as frames
+ */
+unsigned int rx_discard(struct device *d, unsigned int pair);
+
+/**
  * tx_burst() - Send frames
  * @d:		Device
  * @pair:	Queue pair
@@ -57,6 +66,12 @@ unsigned int tx_burst(struct device *d, unsigned int pair, const uint32_t *frame
  * Return: Frames that were sent
  */
 unsigned int tx_reclaim(struct device *d, unsigned int pair);
+
+/**
+ * netdev_prepare() - Make free buffers what --poison expects them to be
+ * @g:	Guest before its first buffer is used
+ */
+void netdev_prepare(struct guest *g);
 
 /**
  * frame_alloc() - Take buffers for a frame

@@ -21,11 +21,9 @@ struct choice {
 	uint32_t value;
 };
 
-static const struct choice modes[] = {{"l2fwd", MODE_L2FWD},
-				      {"tx", MODE_TX},
-				      {"rx", MODE_RX},
-				      {"verify", MODE_VERIFY},
-				      {NULL, 0}};
+static const struct choice modes[] = {{"l2fwd", MODE_L2FWD},   {"tx", MODE_TX},
+				      {"rx", MODE_RX},	       {"verify", MODE_VERIFY},
+				      {"poison", MODE_POISON}, {NULL, 0}};
 static const struct choice viommus[] = {{"off", 0}, {"4k", 12}, {"2m", 21}, {"1g", 30}, {NULL, 0}};
 static const struct choice pages[] = {{"4k", 12}, {"2m", 21}, {"1g", 30}, {NULL, 0}};
 static const struct choice maps[] = {{"static-demand", MAP_STATIC_DEMAND},
@@ -249,6 +247,7 @@ static void help(void)
 	       "  tx       send as fast as the backend takes\n"
 	       "  rx       count what arrives\n"
 	       "  verify   send numbered frames, expect them back in order and intact\n"
+	       "  poison   receive while pages are taken away; none may change afterwards\n\n"
 	       "Options [default]:\n");
 	for (i = 0; i < N_ELEMS(specs); i++) {
 		const struct spec *s = &specs[i];
@@ -296,6 +295,10 @@ static int check(const struct options *o)
 		why = "--map dynamic needs a --viommu";
 	else if (o->mode == MODE_POISON && !o->viommu)
 		why = "--mode poison needs a --viommu";
+	else if (o->mode == MODE_POISON && o->map == MAP_DYNAMIC)
+		why = "--mode poison takes pages away itself: no --map dynamic";
+	else if (o->poison && o->map != MAP_DYNAMIC)
+		why = "--poison goes with --map dynamic (and see --mode poison)";
 	else if (o->chain * 2 > o->ring_size && !o->indirect)
 		why = "--chain: longer than half the ring";
 	else if (o->size + 12 > o->buf_size &&

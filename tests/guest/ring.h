@@ -90,144 +90,144 @@ struct ring {
 
 /**
  * ring_layout() - Take room for a ring
- * @vr:		Zeroed
+ * @r:		Zeroed
  * @a:		Arena of rings
  * @size:	Entries
  * @chain:	Longest chain for indirect tables, 0 for none
  * @straddle:	Let the areas cross pages
  */
-void ring_layout(struct ring *vr, struct arena *a, uint32_t size, uint32_t chain, bool straddle);
+void ring_layout(struct ring *r, struct arena *a, uint32_t size, uint32_t chain, bool straddle);
 
 /**
  * ring_init() - Make an empty ring where it was laid out
- * @vr:		From ring_layout()
+ * @r:		From ring_layout()
  * @a:		The same arena, with memory behind it
  * @device_writes:	Whether buffers of this ring are for receiving
  * @polled:	Ask for no interrupts
  *
  * Return: 0 or -errno
  */
-int ring_init(struct ring *vr, const struct arena *a, bool device_writes, bool polled);
+int ring_init(struct ring *r, const struct arena *a, bool device_writes, bool polled);
 
 /**
  * ring_free() - Free what ring_init() made
- * @vr:	Or zeroed
+ * @r:	Or zeroed
  */
-void ring_free(struct ring *vr);
+void ring_free(struct ring *r);
 
 /**
  * ring_add_chain() - Make a chain available
- * @vr:		Ring
+ * @r:		Ring
  * @segs:	Segments
  * @n:		How many
  * @cookie:	Given back when used
  *
  * Return: false when there are not enough descriptors
  */
-bool ring_add_chain(struct ring *vr, const struct seg *segs, unsigned int n, uint32_t cookie);
+bool ring_add_chain(struct ring *r, const struct seg *segs, unsigned int n, uint32_t cookie);
 
 /**
  * ring_kick() - Tell the backend that there is something to do
- * @vr:	Ring
+ * @r:	Ring
  */
-void ring_kick(struct ring *vr);
+void ring_kick(struct ring *r);
 
 /**
  * ring_room() - Whether a chain of that many segments can be added
  */
-static inline bool ring_room(const struct ring *vr, unsigned int n)
+static inline bool ring_room(const struct ring *r, unsigned int n)
 {
-	return vr->n_free >= (n <= vr->chain ? 1 : n);
+	return r->n_free >= (n <= r->chain ? 1 : n);
 }
 
 /**
  * ring_add() - Make one segment available
- * @vr:		Ring that has room
+ * @r:		Ring that has room
  * @addr:	Address for the backend
  * @len:	Bytes
  * @cookie:	Given back when used
  *
  * The short way for chains of one.
  */
-static inline void ring_add(struct ring *vr, uint64_t addr, uint32_t len, uint32_t cookie)
+static inline void ring_add(struct ring *r, uint64_t addr, uint32_t len, uint32_t cookie)
 {
-	uint16_t id = vr->free[--vr->n_free];
+	uint16_t id = r->free[--r->n_free];
 
-	vr->next[id] = id;
-	vr->cookie[id] = cookie;
-	vr->desc[id] = (struct vring_desc){.addr = addr, .len = len, .flags = vr->write};
-	vr->avail->ring[vr->avail_idx++ & (vr->size - 1)] = id;
+	r->next[id] = id;
+	r->cookie[id] = cookie;
+	r->desc[id] = (struct vring_desc){.addr = addr, .len = len, .flags = r->write};
+	r->avail->ring[r->avail_idx++ & (r->size - 1)] = id;
 }
 
 /**
  * ring_publish() - Let the backend see what was added, and kick it if it sleeps
- * @vr:	Ring
+ * @r:	Ring
  */
-static inline void ring_publish(struct ring *vr)
+static inline void ring_publish(struct ring *r)
 {
-	if (vr->avail->idx == vr->avail_idx)
+	if (r->avail->idx == r->avail_idx)
 		return;
-	__atomic_store_n(&vr->avail->idx, vr->avail_idx, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->avail->idx, r->avail_idx, __ATOMIC_RELEASE);
 	/* The backend clears NO_NOTIFY, then looks at the index once more */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!(__atomic_load_n(&vr->used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY))
-		ring_kick(vr);
+	if (!(__atomic_load_n(&r->used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY))
+		ring_kick(r);
 }
 
 /**
  * ring_used_count() - Chains that came back
- * @vr:	Ring
+ * @r:	Ring
  */
-static inline uint32_t ring_used_count(const struct ring *vr)
+static inline uint32_t ring_used_count(const struct ring *r)
 {
-	return (uint16_t)(__atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE) - vr->last_used);
+	return (uint16_t)(__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) - r->last_used);
 }
 
 /**
  * ring_peek() - Cookie of a used entry further on, for prefetching
- * @vr:		Ring
+ * @r:		Ring
  * @ahead:	How far on
  */
-static inline uint32_t ring_peek(const struct ring *vr, unsigned int ahead)
+static inline uint32_t ring_peek(const struct ring *r, unsigned int ahead)
 {
-	uint32_t id = vr->used->ring[(vr->last_used + ahead) & (vr->size - 1)].id;
+	uint32_t id = r->used->ring[(r->last_used + ahead) & (r->size - 1)].id;
 
-	return id < vr->size ? vr->cookie[id] : COOKIE_NONE;
+	return id < r->size ? r->cookie[id] : COOKIE_NONE;
 }
 
 /**
  * ring_take() - Take the next used chain off the ring
- * @vr:		Ring with ring_used_count() > 0
+ * @r:		Ring with ring_used_count() > 0
  * @ret_len:	Bytes the backend says it wrote
  *
  * Its descriptors stay taken until ring_release().
  *
- * Return: Head descriptor, or vr->size for nonsense, which is counted
+ * Return: Head descriptor, or r->size for nonsense, which is counted
  */
-static inline uint32_t ring_take(struct ring *vr, uint32_t *ret_len)
+static inline uint32_t ring_take(struct ring *r, uint32_t *ret_len)
 {
-	const struct vring_used_elem *e = &vr->used->ring[vr->last_used++ & (vr->size - 1)];
+	const struct vring_used_elem *e = &r->used->ring[r->last_used++ & (r->size - 1)];
 	uint32_t id = e->id;
 
 	*ret_len = e->len;
-	if (id < vr->size && vr->cookie[id] != COOKIE_NONE)
+	if (id < r->size && r->cookie[id] != COOKIE_NONE)
 		return id;
-	vr->errors++;
-	return vr->size;
+	r->errors++;
+	return r->size;
 }
 
 /**
  * ring_release() - Give the descriptors of a chain back
- * @vr:		Ring
+ * @r:		Ring
  * @id:		Head, from ring_take()
  */
-static inline void ring_release(struct ring *vr, uint32_t id)
+static inline void ring_release(struct ring *r, uint32_t id)
 {
 	for (;;) {
-		uint16_t next = vr->next[id];
+		uint16_t next = r->next[id];
 
-		vr->cookie[id] = COOKIE_NONE;
-		vr->free[vr->n_free++] = (uint16_t)id;
+		r->cookie[id] = COOKIE_NONE;
+		r->free[r->n_free++] = (uint16_t)id;
 		if (next == id)
 			return;
 		id = next;

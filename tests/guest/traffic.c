@@ -12,21 +12,19 @@
 #define SEQ_OFF ETH_LEN
 
 /**
- * fill_pool() - Write a frame into every buffer once, so that sending need not
+ * fill_pool() - Write a payload into every buffer once, so that sending need not
  */
 static void fill_pool(struct guest *g)
 {
-	uint8_t head[12 + ETH_LEN] = {0}, byte[64];
+	uint8_t byte[BUF_ALIGN];
 	uint32_t i, at;
 
-	frame_header(head + g->devices[0].hdr);
 	memset(byte, 0x5a, sizeof(byte));
 	for (i = 0; i < g->pool.n; i++) {
 		uint64_t off = pool_off(&g->pool, i);
 
 		for (at = 0; at < g->pool.stride; at += sizeof(byte))
 			arena_write(g->pool.arena, off + at, byte, sizeof(byte));
-		arena_write(g->pool.arena, off, head, g->devices[0].hdr + ETH_LEN);
 	}
 }
 
@@ -48,7 +46,7 @@ static inline uint32_t pick_size(const struct options *opt, uint64_t *rng)
 static bool tx_some(struct guest *g, unsigned int pair, uint64_t *rng)
 {
 	struct device *d = &g->devices[0];
-	struct ring *vr = device_tx(d, pair);
+	struct ring *r = device_tx(d, pair);
 	uint32_t frames[BURST_MAX];
 	unsigned int n, sent;
 
@@ -57,12 +55,12 @@ static bool tx_some(struct guest *g, unsigned int pair, uint64_t *rng)
 		uint64_t seq = g->stats.tx_frames + n;
 		struct buf *b;
 
-		if (vr->n_free < (n + 1) * (vr->chain ? 1 : g->opt->chain))
+		if (r->n_free < (n + 1) * (r->chain ? 1 : g->opt->chain))
 			break;
-		frames[n] = pool_get(&g->pool);
+		frames[n] = frame_alloc(g, d->hdr + pick_size(g->opt, rng));
 		b = &g->pool.bufs[frames[n]];
-		b->next = BUF_NONE;
-		b->len = d->hdr + pick_size(g->opt, rng);
+		memset(b->va, 0, d->hdr);
+		frame_header(b->va + d->hdr);
 		memcpy(b->va + d->hdr + SEQ_OFF, &seq, sizeof(seq));
 	}
 	sent = n ? tx_burst(d, pair, frames, n) : 0;

@@ -199,21 +199,28 @@ int viommu_map(struct viommu *iommu, enum window_id id, const struct arena *a, u
 	return iommu->opt->push ? viommu_push(iommu, iova, len) : 0;
 }
 
+int viommu_invalidate(struct viommu *iommu, uint64_t iova, uint64_t size)
+{
+	int err = send_iotlb(iommu, iova, size, 0, VHOST_IOTLB_INVALIDATE);
+
+	iommu->invalidations += !err;
+	return err;
+}
+
 int viommu_unmap(struct viommu *iommu, enum window_id id, uint64_t iova)
 {
 	struct window *w = &iommu->windows[id];
-	uint64_t first = (iova - w->base) >> iommu->shift, size;
+	uint64_t first = (iova - w->base) >> iommu->shift;
 	unsigned int n = 0;
 	int err;
 
 	first -= first % iommu->slot_pages;
 	for (; n < iommu->slot_pages && w->entry[first + n]; n++)
 		w->entry[first + n] = 0;
-	size = (uint64_t)n << iommu->shift;
-	err = send_iotlb(iommu, w->base + (first << iommu->shift), size, 0, VHOST_IOTLB_INVALIDATE);
+	err = viommu_invalidate(iommu, w->base + (first << iommu->shift),
+				(uint64_t)n << iommu->shift);
 	if (err)
 		return err;
-	iommu->invalidations++;
 	w->slots[w->tail++ % w->n_slots] = (uint32_t)first;
 	return 0;
 }

@@ -153,6 +153,16 @@ int viommu_map(struct viommu *iommu, enum window_id id, const struct arena *a, u
 int viommu_unmap(struct viommu *iommu, enum window_id id, uint64_t iova);
 
 /**
+ * viommu_invalidate() - Tell the backend to let go, and wait until it has
+ * @iommu:	vIOMMU
+ * @iova:	First address
+ * @size:	Bytes, whole pages whose entries are cleared already
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int viommu_invalidate(struct viommu *iommu, uint64_t iova, uint64_t size);
+
+/**
  * viommu_poll() - Answer the misses that came in
  * @iommu:	vIOMMU
  *
