@@ -76,15 +76,16 @@ static void take_sample(const struct daemon *daemon, const struct guest *guest,
 			topology_counters(daemon->topo, guest->conf->wire, q);
 
 		s.drops += COUNTER_READ(w->drop_guest_down) + COUNTER_READ(w->drop_guest_full) +
-			   COUNTER_READ(w->drop_guest_miss) + COUNTER_READ(w->drop_port_full);
+			   COUNTER_READ(w->drop_guest_miss) + COUNTER_READ(w->drop_port_full) +
+			   COUNTER_READ(w->drop_port_size);
 	}
 	*ret_s = s;
 }
 
 int statistics_new(struct daemon *daemon, struct statistics **ret_stats)
 {
-	struct statistics *stats = calloc(
-		1, sizeof(*stats) + daemon->conf->n_guests * sizeof(stats->last[0]));
+	struct statistics *stats =
+		calloc(1, sizeof(*stats) + daemon->conf->n_guests * sizeof(stats->last[0]));
 
 	if (!stats)
 		return -ENOMEM;

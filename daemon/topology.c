@@ -34,16 +34,16 @@ struct topology {
  * @ports:	Opened ports
  * Return: 0 or -ENOMEM
  */
-static int wires_new(struct topology *topo, const struct conf *conf,
-		     const struct port *ports) CTL_ONLY
+static int wires_new(struct topology *topo, const struct conf *conf, const struct port *ports)
+	CTL_ONLY
 {
 	unsigned int i = 0;
 
 	for (unsigned int p = 0; p < conf->n_ports; p++) {
 		topo->first[p] = i;
 		for (unsigned int q = 0; q < conf->ports[p].queues; q++, i++) {
-			int err = wire_new(ports[p].id, (uint16_t)q, ports[p].pool,
-					   &topo->entries[i].wire);
+			int err = wire_new(ports[p].id, (uint16_t)q, ports[p].max_frame,
+					   ports[p].pool, &topo->entries[i].wire);
 
 			if (err)
 				return err;

@@ -36,7 +36,8 @@
 	X(drop_guest_down, "frames for a guest that is not there")             \
 	X(drop_guest_full, "frames the guest had no buffers for in time")      \
 	X(drop_guest_miss, "frames whose buffers were not translated in time") \
-	X(drop_port_full, "frames the port did not take in time")
+	X(drop_port_full, "frames the port did not take in time")              \
+	X(drop_port_size, "frames longer than the port sends")
 
 #define COUNTER_MEMBER(name, help) uint64_t name;
 

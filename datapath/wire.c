@@ -38,6 +38,7 @@ struct lane {
  * @wait_tsc:	WIRE_WAIT_US in TSC cycles
  * @port_id:	ethdev port
  * @queue:	Its receive and transmit queue
+ * @max_frame:	Longest frame the port sends, in bytes
  * @counters:	Read relaxed by the control thread
  * @in:		From the port to the guest
  * @out:	From the guest to the port
@@ -47,6 +48,7 @@ struct wire {
 	uint64_t wait_tsc;
 	uint16_t port_id;
 	uint16_t queue;
+	uint16_t max_frame;
 
 	struct wire_counters counters __rte_cache_aligned;
 	struct lane in __rte_cache_aligned;
@@ -56,7 +58,8 @@ struct wire {
 static_assert(offsetof(struct wire, counters) == RTE_CACHE_LINE_SIZE, "set-up has its own line");
 static_assert(sizeof(struct wire_counters) <= RTE_CACHE_LINE_SIZE, "counters have one line");
 
-int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool, struct wire **ret_wire)
+int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, struct rte_mempool *pool,
+	     struct wire **ret_wire)
 {
 	struct wire *wire = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*wire));
 
@@ -67,6 +70,7 @@ int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool, struct 
 	wire->wait_tsc = rte_get_tsc_hz() * WIRE_WAIT_US / 1000000;
 	wire->port_id = port_id;
 	wire->queue = queue;
+	wire->max_frame = max_frame;
 	*ret_wire = wire;
 	return 0;
 }
@@ -198,6 +202,29 @@ static inline uint16_t out_offer(struct wire *wire, uint64_t now) PMD_ONLY
 }
 
 /**
+ * out_limit() - Drop the frames that are longer than the port sends
+ * @wire:	Wire whose lane out was just filled
+ *
+ * A driver must not see them: one that cannot send chained mbufs would read
+ * past the first.
+ */
+static void out_limit(struct wire *wire) PMD_ONLY
+{
+	struct lane *lane = &wire->out;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < lane->n; i++) {
+		if (likely(lane->pkts[i]->pkt_len <= wire->max_frame)) {
+			lane->pkts[kept++] = lane->pkts[i];
+			continue;
+		}
+		rte_pktmbuf_free(lane->pkts[i]);
+		COUNTER_ADD(wire->counters.drop_port_size, 1);
+	}
+	lane->n = kept;
+}
+
+/**
  * wire_out() - Move a burst from the guest to the port
  * @wire:	Wire
  * @vq:		The guest's transmit ring, or NULL
@@ -219,6 +246,8 @@ static inline uint16_t wire_out(struct wire *wire, struct vq *vq, uint64_t now) 
 		return taken;
 	lane->first = 0;
 	lane->n = vq_pull(vq, wire->pool, lane->pkts, VQ_BURST, now);
+	if (wire->max_frame < VQ_FRAME_MAX)
+		out_limit(wire);
 	if (!lane->n)
 		return taken;
 	lane->since = now;

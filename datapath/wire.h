@@ -34,13 +34,14 @@ struct wire;
  * wire_new() - Make a wire to one queue of a port
  * @port_id:	ethdev port
  * @queue:	Its receive and transmit queue
+ * @max_frame:	Longest frame the port sends, in bytes; VQ_FRAME_MAX for any
  * @pool:	mbufs for the guest's transmissions; borrowed
  * @ret_wire:	Owned by the caller
  *
  * Return: 0 or -ENOMEM
  */
-int wire_new(uint16_t port_id, uint16_t queue, struct rte_mempool *pool, struct wire **ret_wire)
-	CTL_ONLY;
+int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, struct rte_mempool *pool,
+	     struct wire **ret_wire) CTL_ONLY;
 
 /**
  * wire_free() - Free a wire and the frames waiting in it
