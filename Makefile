@@ -100,6 +100,10 @@ test: ## install what is missing, build, and run every test
 check: all ## run the fast tests: units and the daemon with the test guest
 	$(Q)tests/run.sh unit system
 
+.PHONY: check-system
+check-system: all ## run the system tests (TESTS="poison tap")
+	$(Q)tests/system/run.py --build $(O) $(TESTS)
+
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS="strict off")
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)
