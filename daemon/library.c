@@ -288,15 +288,19 @@ static int send_call(int fd, const struct vu_msg *msg, const int *fds, unsigned 
 	size_t len = VU_HEADER_SIZE + msg->hdr.size;
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = len};
 	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *cmsg;
 	ssize_t n;
 
 	if (n_fds) {
 		mh.msg_control = control.buf;
 		mh.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		CMSG_FIRSTHDR(&mh)->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		CMSG_FIRSTHDR(&mh)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&mh)->cmsg_type = SCM_RIGHTS;
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&mh)), fds, n_fds * sizeof(int));
+	}
+	cmsg = CMSG_FIRSTHDR(&mh); /* NULL without descriptors */
+	if (cmsg) {
+		cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
 	}
 	do {
 		n = sendmsg(fd, &mh, MSG_NOSIGNAL);

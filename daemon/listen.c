@@ -54,7 +54,7 @@ int listen_connect(const struct conf_guest *conf, int *ret_fd)
 static int remove_stale(const struct conf_guest *conf) CTL_ONLY
 {
 	struct stat st;
-	int fd, err;
+	int fd = -1, err;
 
 	if (lstat(conf->socket, &st))
 		return errno == ENOENT ? 0 : -errno;

@@ -117,8 +117,10 @@ int main(int argc, char **argv)
 	if (err)
 		return err < 0 ? EXIT_USAGE : EXIT_GOOD;
 	g = calloc(1, sizeof(*g));
-	if (!g || pin(opt.cpu))
+	if (!g || pin(opt.cpu)) {
+		free(g);
 		return EXIT_USAGE;
+	}
 	catch_signals();
 	if (guest_new(g, &opt) == 0 && run(g) == 0)
 		status = report_good(g) ? EXIT_GOOD : EXIT_BAD;

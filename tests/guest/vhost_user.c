@@ -170,7 +170,7 @@ int vu_set(struct vu *vu, uint32_t request, const void *payload, uint32_t size, 
 	   unsigned int n_fds)
 {
 	uint32_t flags = vu->reply_ack ? VU_FLAG_NEED_REPLY : 0;
-	uint64_t result;
+	uint64_t result = 0;
 	int err;
 
 	err = send_message(vu, request, flags, payload, size, fds, n_fds);
