@@ -56,7 +56,7 @@
 #define IOTLB_LEAF_HOST	 (~(IOTLB_PAGE_SIZE - 1))
 
 #define IOTLB_SPAN_SHIFT 21 /* what one table of 4 KiB pages covers */
-#define IOTLB_N_HINTS	 64
+#define IOTLB_N_HINTS	 256
 #define IOTLB_NO_SPAN	 UINT64_MAX /* no IOVA has this span: spans have 43 bits */
 
 static_assert((IOTLB_N_HINTS & (IOTLB_N_HINTS - 1)) == 0, "spans are masked, not divided");
@@ -145,36 +145,41 @@ static inline void iotlb_hints_check(const struct iotlb *tlb, struct iotlb_hints
  * @hints:	Hint cache
  * @iova:	I/O virtual address
  * @perm:	What the access needs
- * @ret_room:	Set to the bytes from @iova to the end of its page
+ * @ret_host:	Set to the host pointer
+ * @ret_more:	Set to the bytes behind @iova in its page: one less than there are
  *
- * Return: Host pointer, or NULL when the hint does not help
+ * Return: true when the hint answered
  */
-static inline __attribute__((always_inline)) void *
-iotlb_hint_find(const struct iotlb_hints *hints, uint64_t iova, uint8_t perm, uint64_t *ret_room)
+static inline __attribute__((always_inline)) bool iotlb_hint_find(const struct iotlb_hints *hints,
+								  uint64_t iova, uint8_t perm,
+								  void **ret_host,
+								  uint64_t *ret_more)
 {
 	uint64_t span = iova >> IOTLB_SPAN_SHIFT;
 	const struct iotlb_hint *hint = &hints->way[span & (IOTLB_N_HINTS - 1)];
 	uint64_t slot, off;
 
 	if (__builtin_expect(hint->tag != span, 0))
-		return NULL;
+		return false;
 	/* pairs with the release in slot_put() */
 	slot = __atomic_load_n(&hint->slots[(iova >> IOTLB_PAGE_SHIFT) & hint->idx_mask],
 			       __ATOMIC_ACQUIRE);
 	if (__builtin_expect((slot & (IOTLB_SLOT_KINDS | perm)) != perm, 0))
-		return NULL;
+		return false;
 	off = iova & hint->off_mask;
-	*ret_room = hint->off_mask - off + 1;
-	return (void *)((slot & IOTLB_LEAF_HOST) + off);
+	*ret_host = (void *)((slot & IOTLB_LEAF_HOST) + off);
+	*ret_more = hint->off_mask - off;
+	return true;
 }
 
 static inline void *iotlb_lookup(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t iova,
 				 uint64_t len, uint8_t perm, uint64_t *ret_len)
 {
-	uint64_t room = 0;
-	void *host = iotlb_hint_find(hints, iova, perm, &room);
+	uint64_t more;
+	void *host;
 
-	if (__builtin_expect(host && len <= room, 1)) {
+	if (__builtin_expect(iotlb_hint_find(hints, iova, perm, &host, &more) && len - 1 <= more,
+			     1)) {
 		*ret_len = len;
 		return host;
 	}

@@ -12,27 +12,6 @@
 #define MERGE_MAX 256
 
 /**
- * frag_translate() - Translate in a page of fragments
- * @frags:	The page
- * @iova:	I/O virtual address
- * @perm:	What the access needs
- * @ret_room:	Set to the bytes from @iova to the end of its fragment
- *
- * Return: Host pointer, or NULL
- */
-static void *frag_translate(const struct iotlb_frags *frags, uint64_t iova, uint8_t perm,
-			    uint64_t *ret_room)
-{
-	const struct iotlb_frag *f = frags_find(frags, iova);
-	uint64_t off = iova & (IOTLB_PAGE_SIZE - 1);
-
-	if (!f || (f->perm & perm) != perm)
-		return NULL;
-	*ret_room = f->last - off + 1;
-	return (void *)(f->host + (off - f->first));
-}
-
-/**
  * hint_fill() - Remember where a span is translated
  * @hints:	Hint cache
  * @iova:	An address of the span
@@ -52,17 +31,41 @@ static void hint_fill(struct iotlb_hints *hints, uint64_t iova, const uint64_t *
 }
 
 /**
+ * frag_translate() - Translate in a page of fragments
+ * @frags:	The page
+ * @iova:	I/O virtual address
+ * @perm:	What the access needs
+ * @ret_host:	Set to the host pointer
+ * @ret_more:	Set to the bytes behind @iova in its fragment
+ *
+ * Return: true when it translates
+ */
+static bool frag_translate(const struct iotlb_frags *frags, uint64_t iova, uint8_t perm,
+			   void **ret_host, uint64_t *ret_more)
+{
+	const struct iotlb_frag *f = frags_find(frags, iova);
+	uint64_t off = iova & (IOTLB_PAGE_SIZE - 1);
+
+	if (!f || (f->perm & perm) != perm)
+		return false;
+	*ret_host = (void *)(f->host + (off - f->first));
+	*ret_more = f->last - off;
+	return true;
+}
+
+/**
  * walk() - Translate by the tree, up to the end of one page or fragment
  * @tlb:	IOTLB
  * @hints:	Refilled when a leaf answers
  * @iova:	I/O virtual address
  * @perm:	What the access needs
- * @ret_room:	Set to the bytes from @iova to the end of its page
+ * @ret_host:	Set to the host pointer
+ * @ret_more:	Set to the bytes behind @iova in its page
  *
- * Return: Host pointer, or NULL
+ * Return: true when it translates
  */
-static void *walk(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t iova, uint8_t perm,
-		  uint64_t *ret_room)
+static bool walk(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t iova, uint8_t perm,
+		 void **ret_host, uint64_t *ret_more)
 {
 	const struct iotlb_node *node = tlb->root;
 	unsigned int level = ROOT_LEVEL;
@@ -79,13 +82,14 @@ static void *walk(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t i
 		level--;
 	}
 	if (word & IOTLB_SLOT_FRAGS)
-		return frag_translate(slot_frags(word), iova, perm, ret_room);
+		return frag_translate(slot_frags(word), iova, perm, ret_host, ret_more);
 	if ((word & perm) != perm)
-		return NULL;
+		return false;
 	hint_fill(hints, iova, slot, level);
 	off = iova & slot_mask(level);
-	*ret_room = slot_mask(level) - off + 1;
-	return (void *)((word & IOTLB_LEAF_HOST) + off);
+	*ret_host = (void *)((word & IOTLB_LEAF_HOST) + off);
+	*ret_more = slot_mask(level) - off;
+	return true;
 }
 
 /**
@@ -93,39 +97,33 @@ static void *walk(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t i
  *
  * Parameters and return as walk()
  */
-static inline void *piece_find(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t iova,
-			       uint8_t perm, uint64_t *ret_room)
+static inline bool piece_find(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t iova,
+			      uint8_t perm, void **ret_host, uint64_t *ret_more)
 {
-	void *host = iotlb_hint_find(hints, iova, perm, ret_room);
-
-	return host ? host : walk(tlb, hints, iova, perm, ret_room);
+	return iotlb_hint_find(hints, iova, perm, ret_host, ret_more) ||
+	       walk(tlb, hints, iova, perm, ret_host, ret_more);
 }
 
 void *iotlb_lookup_slow(const struct iotlb *tlb, struct iotlb_hints *hints, uint64_t iova,
 			uint64_t len, uint8_t perm, uint64_t *ret_len)
 {
-	uint64_t room = 0;
-	uint8_t *host = piece_find(tlb, hints, iova, perm, &room);
-	uint64_t got = room;
+	/* a length of 0 is a caller's mistake: it gets 0 back, not more than it has */
+	uint64_t last = len ? len - 1 : 0, more, got;
+	void *host, *next;
 
-	if (!host)
+	if (!piece_find(tlb, hints, iova, perm, &host, &got))
 		return NULL;
-	for (unsigned int n = 1; got < len && n < MERGE_MAX; n++) {
+	/* @got, as @last, is one less than the bytes there are */
+	for (unsigned int n = 1; got < last && n < MERGE_MAX; n++) {
+		uint64_t at = iova + got + 1;
+
 		/* the last byte of the space has no neighbour */
-		if (iova + got < iova)
+		if (at < iova || !piece_find(tlb, hints, at, perm, &next, &more))
 			break;
-		if (piece_find(tlb, hints, iova + got, perm, &room) != host + got)
+		if (next != (uint8_t *)host + got + 1)
 			break;
-		got += room;
+		got += more + 1;
 	}
-	*ret_len = got < len ? got : len;
+	*ret_len = got < last ? got + 1 : len;
 	return host;
-}
-
-bool iotlb_maps(const struct iotlb *tlb, uint64_t iova, uint8_t perm)
-{
-	struct iotlb_hints none; /* written by walk(), never read */
-	uint64_t room;
-
-	return walk(tlb, &none, iova, perm, &room);
 }

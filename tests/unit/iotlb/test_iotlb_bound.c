@@ -153,6 +153,21 @@ static void test_hints_see_replaced_node(void **state)
 	assert_int_equal(stats().entries, 0);
 }
 
+static void test_hints_see_split_leaf(void **state)
+{
+	uint64_t got;
+
+	(void)state;
+	thread_role_assume(&pmd_role);
+	assert_int_equal(map(0, GIB, HOST + GIB, RW), 0);
+	assert_maps(GIB / 4, 1, RW, HOST + GIB + GIB / 4, 1);
+	assert_int_equal(unmap(GIB / 4, 4 * KIB), 0);
+	assert_null(iotlb_lookup(tlb, &hints, GIB / 4, 1, RW, &got));
+	assert_ptr_equal(iotlb_lookup(tlb, &hints, GIB / 4 - 1, 2, RW, &got),
+			 HOST + GIB + GIB / 4 - 1);
+	assert_int_equal(got, 1);
+}
+
 static void test_hints_stay_warm_over_unmap(void **state)
 {
 	(void)state;
@@ -182,6 +197,7 @@ int main(void)
 		FIXTURE(test_map_scatter_stays_within_nodes),
 		FIXTURE(test_idle_nodes_go_first),
 		FIXTURE(test_hints_see_replaced_node),
+		FIXTURE(test_hints_see_split_leaf),
 		FIXTURE(test_hints_stay_warm_over_unmap),
 	};
 

@@ -20,6 +20,14 @@ static void test_lookup_one_page(void **state)
 	assert_misses(0x6000, IOTLB_READ);
 }
 
+static void test_lookup_nothing_wanted(void **state)
+{
+	(void)state;
+	assert_int_equal(map(0x5000, 4 * KIB, HOST, RW), 0);
+	assert_maps(0x5000, 0, RW, HOST, 0); /* walked */
+	assert_maps(0x5000, 0, RW, HOST, 0); /* hinted */
+}
+
 static void test_lookup_checks_permission(void **state)
 {
 	(void)state;
@@ -215,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE(test_lookup_empty),
 		FIXTURE(test_lookup_one_page),
+		FIXTURE(test_lookup_nothing_wanted),
 		FIXTURE(test_lookup_checks_permission),
 		FIXTURE(test_lookup_scattered_neighbours),
 		FIXTURE(test_map_huge_host_unaligned),
