@@ -90,23 +90,6 @@ static __rte_always_inline void vq_areas_forget(struct vq *vq) PMD_ONLY
 }
 
 /**
- * vq_desc_load() - Copy a descriptor once
- * @d:	Local copy
- * @p:	Guest memory, any alignment
- */
-static __rte_always_inline void vq_desc_load(struct vring_desc *d, const void *p)
-{
-	uint64_t w[2];
-
-	memcpy(w, p, sizeof(w));
-	asm volatile("" : "+r"(w[0]), "+r"(w[1]));
-	d->addr = w[0];
-	d->len = (uint32_t)w[1];
-	d->flags = (uint16_t)(w[1] >> 32);
-	d->next = (uint16_t)(w[1] >> 48);
-}
-
-/**
  * vq_desc_read() - Copy a descriptor of a table, once
  * @vq:		Virtqueue
  * @b:		Call
@@ -117,14 +100,18 @@ static __rte_always_inline void vq_desc_load(struct vring_desc *d, const void *p
  * Return: false when it does not translate
  */
 static __rte_always_inline bool vq_desc_read(struct vq *vq, struct vq_burst *b,
-					     struct vq_area *table, uint16_t i,
-					     struct vring_desc *d) PMD_ONLY
+					     struct vq_area *table, uint16_t i, struct vq_desc *d)
+	PMD_ONLY
 {
 	const uint8_t *p = vq_area_at(vq, table, i * 16u, 16);
+	uint64_t w[2];
 
-	if (unlikely(!p))
-		return vq_area_read(vq, b, table, i * 16u, d, sizeof(*d));
-	vq_desc_load(d, p);
+	if (likely(p))
+		memcpy(w, p, sizeof(w));
+	else if (!vq_area_read(vq, b, table, i * 16u, w, sizeof(w)))
+		return false;
+	asm volatile("" : "+r"(w[0]), "+r"(w[1]));
+	*d = (struct vq_desc){.addr = w[0], .meta = w[1]};
 	return true;
 }
 

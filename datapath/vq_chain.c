@@ -49,17 +49,19 @@ struct walk {
  *
  * Return: VQ_OK or what is wrong
  */
-static enum vq_verdict walk_enter(const struct vq *vq, struct walk *w, const struct vring_desc *d,
+static enum vq_verdict walk_enter(const struct vq *vq, struct walk *w, struct vq_desc d,
 				  struct vq_area *indirect)
 {
-	if (!vq->indirect || w->table == indirect || (d->flags & VRING_DESC_F_NEXT) || !d->len ||
-	    d->len % sizeof(*d))
+	uint32_t len = vq_desc_len(d);
+
+	if (!vq->indirect || w->table == indirect || (vq_desc_flags(d) & VRING_DESC_F_NEXT) ||
+	    !len || len % sizeof(d))
 		return VQ_ERR_INDIRECT;
-	if (d->addr + d->len - 1 < d->addr)
+	if (d.addr + len - 1 < d.addr)
 		return VQ_ERR_LENGTH;
-	*indirect = (struct vq_area){.iova = d->addr, .size = d->len, .perm = IOTLB_READ};
+	*indirect = (struct vq_area){.iova = d.addr, .size = len, .perm = IOTLB_READ};
 	w->table = indirect;
-	w->entries = d->len / sizeof(*d);
+	w->entries = len / sizeof(d);
 	/* An indirect chain may be longer than the ring: Linux makes such */
 	w->limit = RTE_MIN(w->entries, (uint32_t)VQ_CHAIN_MAX);
 	return VQ_OK;
@@ -74,43 +76,45 @@ static enum vq_verdict walk_enter(const struct vq *vq, struct walk *w, const str
  *
  * Return: VQ_OK or what is wrong
  */
-static enum vq_verdict walk_add(const struct vring_desc *d, uint16_t write, struct vq_seg *segs,
+static enum vq_verdict walk_add(struct vq_desc d, uint16_t write, struct vq_seg *segs,
 				struct vq_chain *chain)
 {
-	if ((d->flags & VRING_DESC_F_WRITE) != write)
+	uint32_t len = vq_desc_len(d);
+
+	if ((vq_desc_flags(d) & VRING_DESC_F_WRITE) != write)
 		return VQ_ERR_DIRECTION;
-	if (!d->len)
+	if (!len)
 		return VQ_OK;
-	if (d->addr + d->len - 1 < d->addr)
+	if (d.addr + len - 1 < d.addr)
 		return VQ_ERR_LENGTH;
-	segs[chain->n_segs++] = (struct vq_seg){.iova = d->addr, .len = d->len};
-	chain->total += d->len;
+	segs[chain->n_segs++] = (struct vq_seg){.iova = d.addr, .len = len};
+	chain->total += len;
 	return VQ_OK;
 }
 
-enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, const struct vring_desc *first,
+enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, struct vq_desc first,
 			      uint16_t write, struct vq_seg *segs, struct vq_chain *ret_chain)
 {
 	struct walk w = {&vq->desc, vq->size, RTE_MIN(vq->size, (uint16_t)VQ_CHAIN_MAX)};
 	struct vq_chain chain = {0, 0};
-	struct vring_desc d = *first;
+	struct vq_desc d = first;
 	struct vq_area indirect;
 	enum vq_verdict verdict;
 	uint16_t next;
 
 	for (;;) {
 		b->budget--;
-		if (d.flags & VRING_DESC_F_INDIRECT) {
-			verdict = walk_enter(vq, &w, &d, &indirect);
+		if (vq_desc_flags(d) & VRING_DESC_F_INDIRECT) {
+			verdict = walk_enter(vq, &w, d, &indirect);
 			next = 0;
 		} else {
 			/* Counted before it is added: segs never overflows */
 			if (!w.limit-- || chain.n_segs == VQ_CHAIN_MAX)
 				return VQ_ERR_CHAIN;
-			verdict = walk_add(&d, write, segs, &chain);
-			if (verdict == VQ_OK && !(d.flags & VRING_DESC_F_NEXT))
+			verdict = walk_add(d, write, segs, &chain);
+			if (verdict == VQ_OK && !(vq_desc_flags(d) & VRING_DESC_F_NEXT))
 				break;
-			next = d.next;
+			next = vq_desc_next(d);
 		}
 		if (verdict != VQ_OK)
 			return verdict;

@@ -16,41 +16,50 @@
 
 #include "datapath/vq_internal.h"
 
+/* 16 bytes in a vector register, at any address */
+typedef uint64_t vq_block __attribute__((vector_size(16), aligned(1), may_alias));
+
+/**
+ * vq_copy_ends() - Copy @n bytes as blocks from the front and from the back
+ * @d:		To
+ * @s:		From
+ * @n:		Bytes, from 16 * @blocks to 32 * @blocks
+ * @blocks:	Constant, at most 4
+ *
+ * The two runs overlap in the middle: no loop, no branch, no call.  All is
+ * loaded before anything is stored.
+ */
+static __rte_always_inline void vq_copy_ends(uint8_t *d, const uint8_t *s, size_t n,
+					     const unsigned int blocks)
+{
+	vq_block head[4], tail[4];
+
+	for (unsigned int i = 0; i < blocks; i++) {
+		head[i] = *(const vq_block *)(s + 16 * i);
+		tail[i] = *(const vq_block *)(s + n - 16 * (i + 1));
+	}
+	for (unsigned int i = 0; i < blocks; i++) {
+		*(vq_block *)(d + 16 * i) = head[i];
+		*(vq_block *)(d + n - 16 * (i + 1)) = tail[i];
+	}
+}
+
 /**
  * vq_copy() - memcpy() with the short lengths inline
  * @dst:	To
- * @src:	From, read once, and no byte beyond @n
+ * @src:	From, no byte beyond @n
  * @n:		Bytes
- *
- * Up to 128 bytes are two overlapping blocks of a constant size each, which
- * the compiler turns into plain vector moves: no loop, no call.
  */
 static __rte_always_inline void vq_copy(void *dst, const void *src, size_t n)
 {
-	uint8_t *d = dst;
-	const uint8_t *s = src;
-	struct {
-		uint64_t v[8];
-	} head, tail;
-
-	if (n > 128 || n < 16) {
+	if (n > 128 || n < 16)
 		memcpy(dst, src, n);
-	} else if (n <= 32) {
-		memcpy(&head, s, 16);
-		memcpy(&tail, s + n - 16, 16);
-		memcpy(d, &head, 16);
-		memcpy(d + n - 16, &tail, 16);
-	} else if (n <= 64) {
-		memcpy(&head, s, 32);
-		memcpy(&tail, s + n - 32, 32);
-		memcpy(d, &head, 32);
-		memcpy(d + n - 32, &tail, 32);
-	} else {
-		memcpy(&head, s, 64);
-		memcpy(&tail, s + n - 64, 64);
-		memcpy(d, &head, 64);
-		memcpy(d + n - 64, &tail, 64);
-	}
+	else if (n > 64)
+		vq_copy_ends(dst, src, n, 4);
+	else if (n > 32)
+		vq_copy_ends(dst, src, n, 2);
+	else
+		vq_copy_ends(dst, src, n, 1);
 }
 
 /**

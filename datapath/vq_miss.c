@@ -136,14 +136,14 @@ static bool ask_chain(struct ask *ask, uint16_t idx) PMD_ONLY
 	uint16_t write = vq_writes(vq) ? VRING_DESC_F_WRITE : 0;
 	enum vq_verdict verdict = VQ_MISS;
 	struct vq_chain chain;
-	struct vring_desc d;
+	struct vq_desc d;
 	uint16_t head;
 
 	if (vq_heads_read(vq, ask->b, idx, &head, 1)) {
 		if (head >= vq->size)
 			return true;
 		if (vq_desc_read(vq, ask->b, &vq->desc, head, &d))
-			verdict = vq_chain_walk(vq, ask->b, &d, write, vq->segs, &chain);
+			verdict = vq_chain_walk(vq, ask->b, d, write, vq->segs, &chain);
 	}
 	if (verdict == VQ_MISS)
 		ask_one(ask, ask->b->miss_iova, ask->b->miss_perm);

@@ -51,7 +51,7 @@ struct pull {
 	uint16_t taken;
 	uint16_t n;
 	uint32_t room;
-	struct vring_desc first;
+	struct vq_desc first;
 	bool have_first;
 };
 
@@ -84,32 +84,33 @@ static __rte_always_inline void pull_mbuf_reset(struct rte_mbuf *m)
  * Return: 1 when plain; 0 when not; -1 when not, and @d is not set either
  */
 static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
-					      struct vring_desc *d, struct pull_frame *f,
+					      struct vq_desc *d, struct pull_frame *f,
 					      uint32_t room, const uint32_t hdr_len) PMD_ONLY
 {
-	struct vring_desc data;
-	uint32_t skip = hdr_len;
+	uint32_t skip = hdr_len, size;
+	struct vq_desc data;
 	uint64_t len;
 	uint8_t *p;
 
 	if (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d)))
 		return -1;
 	data = *d;
-	if (data.flags == VRING_DESC_F_NEXT && data.len == hdr_len) {
-		if (unlikely(data.next >= vq->size) ||
-		    unlikely(!vq_desc_read(vq, b, &vq->desc, data.next, &data)))
+	if (vq_desc_flags(data) == VRING_DESC_F_NEXT && vq_desc_len(data) == hdr_len) {
+		if (unlikely(vq_desc_next(data) >= vq->size) ||
+		    unlikely(!vq_desc_read(vq, b, &vq->desc, vq_desc_next(data), &data)))
 			return 0;
 		skip = 0;
 	}
 	/* One unsigned compare checks both ends; wrapping below is huge */
-	if (data.flags || data.len - skip - RTE_ETHER_HDR_LEN > room - RTE_ETHER_HDR_LEN)
+	size = vq_desc_len(data);
+	if (vq_desc_flags(data) || size - skip - RTE_ETHER_HDR_LEN > room - RTE_ETHER_HDR_LEN)
 		return 0;
-	p = iotlb_lookup(vq->tlb, &vq->hints, data.addr, data.len, IOTLB_READ, &len);
+	p = iotlb_lookup(vq->tlb, &vq->hints, data.addr, size, IOTLB_READ, &len);
 	if (unlikely(!p) || unlikely(len < skip))
 		return 0;
 	f->p0 = p + skip;
 	f->n0 = (uint32_t)len - skip;
-	f->n1 = data.len - (uint32_t)len;
+	f->n1 = size - (uint32_t)len;
 	rte_prefetch0(f->p0);
 	b->hits++;
 	if (likely(!f->n1))
@@ -140,7 +141,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 	const uint16_t *heads = call->heads + b->done;
 	uint16_t max = (uint16_t)(call->n - b->done);
 	struct pull_frame frames[VQ_BURST];
-	struct vring_desc d;
+	struct vq_desc d;
 	uint64_t bytes = 0;
 	int plain = 1;
 	uint16_t n, i;
@@ -285,7 +286,7 @@ static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, s
 	if (head < vq->size) {
 		if (!call->have_first && !vq_desc_read(vq, b, &vq->desc, head, &call->first))
 			return VQ_STEP_STOP;
-		verdict = vq_chain_walk(vq, b, &call->first, 0, vq->segs, &chain);
+		verdict = vq_chain_walk(vq, b, call->first, 0, vq->segs, &chain);
 	}
 	if (verdict == VQ_MISS)
 		return VQ_STEP_STOP;

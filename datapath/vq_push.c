@@ -38,7 +38,7 @@ struct push_frame {
  * @have:	whether there is one
  */
 struct push_first {
-	struct vring_desc desc;
+	struct vq_desc desc;
 	uint16_t head;
 	bool have;
 };
@@ -71,7 +71,7 @@ static __rte_always_inline void push_header(struct virtio_net_hdr_mrg_rxbuf *hdr
  * Return: 1 when it does; 0 when not; -1 when not, and @d is not set either
  */
 static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
-					      const struct rte_mbuf *m, struct vring_desc *d,
+					      const struct rte_mbuf *m, struct vq_desc *d,
 					      struct push_frame *f, const uint32_t hdr_len) PMD_ONLY
 {
 	uint32_t need = hdr_len + m->pkt_len;
@@ -79,7 +79,7 @@ static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b,
 
 	if (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d)))
 		return -1;
-	if (d->flags != VRING_DESC_F_WRITE || d->len < need || m->nb_segs != 1)
+	if (vq_desc_flags(*d) != VRING_DESC_F_WRITE || vq_desc_len(*d) < need || m->nb_segs != 1)
 		return 0;
 	f->p0 = iotlb_lookup(vq->tlb, &vq->hints, d->addr, need, IOTLB_WRITE, &len);
 	if (unlikely(!f->p0) || unlikely(len < hdr_len))
@@ -92,7 +92,7 @@ static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b,
 	if (likely(!f->n1))
 		return 1;
 	/* Two checks at once: the part we need, which is not all of it */
-	if (unlikely(d->addr + d->len - 1 < d->addr))
+	if (unlikely(d->addr + vq_desc_len(*d) - 1 < d->addr))
 		return 0;
 	f->p1 = iotlb_lookup(vq->tlb, &vq->hints, d->addr + len, f->n1, IOTLB_WRITE, &len);
 	if (unlikely(!f->p1) || unlikely(len < f->n1))
@@ -121,7 +121,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 	struct push_frame frames[VQ_BURST];
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 	uint16_t heads[VQ_BURST];
-	struct vring_desc d;
+	struct vq_desc d;
 	uint64_t bytes = 0;
 	uint16_t n, i;
 	int plain = 1;
@@ -224,7 +224,7 @@ static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_ga
 	if (first->head < vq->size) {
 		if (!first->have && !vq_desc_read(vq, b, &vq->desc, first->head, &first->desc))
 			return VQ_STEP_STOP;
-		verdict = vq_chain_walk(vq, b, &first->desc, VRING_DESC_F_WRITE,
+		verdict = vq_chain_walk(vq, b, first->desc, VRING_DESC_F_WRITE,
 					vq->segs + g->n_segs, &chain);
 	}
 	first->have = false;
