@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vq_bench.c - Cycles a packet costs in vq_pull() and vq_push()
+ *
+ * A driver in the same thread makes a burst available and takes it back; only
+ * the device's half is timed, in bursts of VQ_BURST.  The guest's buffers are
+ * visited in turn, so that with many of them their bytes come from memory, as
+ * they would from a real guest.
+ *
+ *	vq_bench [rounds]
+ *
+ * Columns: TSC cycles per packet, the lower quartile of bursts: what else runs on
+ * the machine makes bursts longer, never shorter.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+
+#include "datapath/miss.h"
+#include "datapath/vq.h"
+#include "iotlb/iotlb.h"
+
+#define PAGE	 4096u
+#define RING	 256u
+#define IOVA	 UINT64_C(0x100000000)
+#define FEATURES (UINT64_C(1) << VIRTIO_F_VERSION_1 | UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
+
+/**
+ * struct scene - One line of the table
+ * @n_bufs:	Buffers visited in turn
+ * @stride:	Distance between them
+ * @scattered:	4 KiB pages at random places, else one linear range
+ */
+struct scene {
+	const char *name;
+	unsigned int n_bufs;
+	unsigned int stride;
+	bool scattered;
+};
+
+static const struct scene scenes[] = {
+	{"linear, 1024 buffers", 1024, 2048, false},
+	{"4K scattered, 1024 buffers", 1024, 2048, true},
+	{"linear, 8192 buffers", 8192, 2048, false},
+	{"4K scattered, 8192 buffers", 8192, 2048, true},
+	{"linear, 1024 straddling", 1024, 2176 + 128, false},
+	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true},
+};
+
+static struct rte_rcu_qsbr *qsbr;
+static struct rte_mempool *pool;
+static struct miss_queue *misses;
+
+/**
+ * struct bench - A guest's memory and ring; ring areas come first in IOVA space
+ */
+struct bench {
+	uint8_t *ram;
+	size_t size;
+	uint32_t *slot;
+	struct iotlb *tlb;
+	struct vq *vq;
+	uint64_t bufs;
+	uint32_t next_buf;
+	uint16_t idx;
+};
+
+#define AVAIL_OFF (RING * 16u)
+#define USED_OFF  (2 * PAGE)
+#define BUFS_OFF  (3 * PAGE)
+
+static void die(const char *what)
+{
+	fprintf(stderr, "vq_bench: %s\n", what);
+	exit(1);
+}
+
+static uint8_t *host(const struct bench *b, uint64_t off)
+{
+	return b->ram + (size_t)b->slot[off / PAGE] * PAGE + off % PAGE;
+}
+
+static void scatter(struct bench *b, uint32_t n, bool scattered)
+{
+	for (uint32_t i = 0; i < n; i++)
+		b->slot[i] = i;
+	for (uint32_t i = n - 1; scattered && i; i--) {
+		uint32_t j = (uint32_t)random() % i, s = b->slot[i];
+
+		b->slot[i] = b->slot[j];
+		b->slot[j] = s;
+	}
+}
+
+static void map(struct bench *b, uint32_t n, bool scattered) CTL_ONLY
+{
+	uint8_t rw = IOTLB_READ | IOTLB_WRITE;
+
+	if (!scattered && iotlb_map(b->tlb, IOVA, b->size, b->ram, rw))
+		die("map");
+	for (uint32_t i = 0; scattered && i < n; i++) {
+		if (iotlb_map(b->tlb, IOVA + (uint64_t)i * PAGE, PAGE, host(b, i * PAGE), rw))
+			die("map");
+	}
+}
+
+static void start(struct bench *b, const struct scene *s, uint8_t index) CTL_ONLY
+{
+	struct vq_config cfg = {
+		.desc = IOVA,
+		.avail = IOVA + AVAIL_OFF,
+		.used = IOVA + USED_OFF,
+		.features = FEATURES,
+		.call_fd = -1,
+		.size = RING,
+		.index = index,
+	};
+	uint32_t n;
+
+	memset(b, 0, sizeof(*b));
+	b->size = RTE_ALIGN_CEIL(BUFS_OFF + (size_t)s->n_bufs * s->stride, 2u << 20);
+	n = (uint32_t)(b->size / PAGE);
+	b->ram = mmap(NULL, b->size + (2u << 20), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	b->slot = calloc(n, sizeof(*b->slot));
+	if (b->ram == MAP_FAILED || !b->slot)
+		die("memory");
+	b->ram = RTE_PTR_ALIGN_CEIL(b->ram, 2u << 20);
+	/* The same host pages for every scene: what differs is the translation */
+	madvise(b->ram, b->size, MADV_HUGEPAGE);
+	memset(b->ram, 0, b->size);
+	scatter(b, n, s->scattered);
+	if (iotlb_new(65536, qsbr, &b->tlb) || vq_new(b->tlb, misses, &b->vq))
+		die("iotlb");
+	map(b, n, s->scattered);
+	if (vq_start(b->vq, &cfg))
+		die("vq_start");
+}
+
+static void stop(struct bench *b) CTL_ONLY
+{
+	vq_free(b->vq);
+	iotlb_free(b->tlb);
+	munmap(b->ram, b->size);
+	free(b->slot);
+}
+
+/* The driver: makes a burst of buffers available, in ring order */
+static void offer(struct bench *b, const struct scene *s, uint32_t len, uint16_t flags)
+{
+	for (unsigned int i = 0; i < VQ_BURST; i++, b->idx++) {
+		uint16_t at = b->idx & (RING - 1);
+		struct vring_desc d = {
+			.addr = IOVA + BUFS_OFF + (uint64_t)b->next_buf * s->stride,
+			.len = len,
+			.flags = flags,
+		};
+
+		memcpy(host(b, at * 16u), &d, sizeof(d));
+		memcpy(host(b, AVAIL_OFF + 4 + at * 2u), &at, sizeof(at));
+		if (++b->next_buf == s->n_bufs)
+			b->next_buf = 0;
+	}
+	atomic_store_explicit((_Atomic uint16_t *)(void *)host(b, AVAIL_OFF + 2), b->idx,
+			      memory_order_release);
+}
+
+static uint32_t pull_burst(struct bench *b, const struct scene *s, uint32_t len) PMD_ONLY
+{
+	struct rte_mbuf *pkts[VQ_BURST];
+	uint64_t t;
+
+	offer(b, s, 12 + len, 0);
+	t = rte_rdtsc_precise();
+	if (vq_pull(b->vq, pool, pkts, VQ_BURST, t) != VQ_BURST)
+		die("pull");
+	t = rte_rdtsc_precise() - t;
+	rte_pktmbuf_free_bulk(pkts, VQ_BURST);
+	return (uint32_t)t;
+}
+
+static uint32_t push_burst(struct bench *b, const struct scene *s, uint32_t len) PMD_ONLY
+{
+	struct rte_mbuf *pkts[VQ_BURST];
+	uint64_t t;
+
+	if (rte_pktmbuf_alloc_bulk(pool, pkts, VQ_BURST))
+		die("mbufs");
+	for (unsigned int i = 0; i < VQ_BURST; i++)
+		memset(rte_pktmbuf_append(pkts[i], (uint16_t)len), i, 64);
+	offer(b, s, s->stride - 128, VRING_DESC_F_WRITE);
+	t = rte_rdtsc_precise();
+	if (vq_push(b->vq, pkts, VQ_BURST, t) != VQ_BURST)
+		die("push");
+	t = rte_rdtsc_precise() - t;
+	rte_pktmbuf_free_bulk(pkts, VQ_BURST);
+	return (uint32_t)t;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double quartile(const struct scene *s, bool push, uint32_t len, unsigned int rounds)
+{
+	uint32_t *bursts = calloc(rounds, sizeof(*bursts));
+	struct bench b;
+	double result;
+
+	thread_role_assume(&ctl_role);
+	thread_role_assume(&pmd_role);
+	if (!bursts)
+		die("memory");
+	start(&b, s, push ? 0 : 1);
+	for (unsigned int i = 0; i < rounds; i++)
+		bursts[i] = push ? push_burst(&b, s, len) : pull_burst(&b, s, len);
+	stop(&b);
+	qsort(bursts, rounds, sizeof(*bursts), by_value);
+	result = (double)bursts[rounds / 4] / VQ_BURST;
+	free(bursts);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	static char *eal[] = {"vq_bench",
+			      "--no-huge",
+			      "-m",
+			      "128",
+			      "--no-pci",
+			      "--no-shconf",
+			      "--no-telemetry",
+			      "--iova-mode=va",
+			      "--lcores=0@0",
+			      "--log-level=*:4",
+			      NULL};
+	unsigned int rounds = argc > 1 ? (unsigned int)atoi(argv[1]) : 20000;
+
+	thread_role_assume(&ctl_role);
+	if (rte_eal_init(RTE_DIM(eal) - 1, eal) < 0)
+		die("EAL");
+	pool = rte_pktmbuf_pool_create("bench", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+				       SOCKET_ID_ANY);
+	qsbr = aligned_alloc(64, RTE_ALIGN_CEIL(rte_rcu_qsbr_get_memsize(1), 64));
+	if (!pool || !qsbr || rte_rcu_qsbr_init(qsbr, 1) || miss_queue_new(&misses))
+		die("set-up");
+	printf("%-32s %9s %9s %9s %9s   cycles per packet\n", "", "pull 64", "pull 1518", "push 64",
+	       "push 1518");
+	for (unsigned int i = 0; i < RTE_DIM(scenes); i++) {
+		printf("%-32s", scenes[i].name);
+		for (int push = 0; push < 2; push++) {
+			printf(" %9.1f", quartile(&scenes[i], push, 64, rounds));
+			printf(" %9.1f", quartile(&scenes[i], push, 1518, rounds));
+			fflush(stdout);
+		}
+		printf("\n");
+	}
+	rte_eal_cleanup();
+	return 0;
+}
