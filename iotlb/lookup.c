@@ -127,3 +127,12 @@ void *iotlb_lookup_slow(const struct iotlb *tlb, struct iotlb_hints *hints, uint
 	*ret_len = got < last ? got + 1 : len;
 	return host;
 }
+
+bool iotlb_maps(const struct iotlb *tlb, uint64_t iova, uint8_t perm)
+{
+	struct iotlb_hints none; /* written by walk(), never read */
+	uint64_t more;
+	void *host;
+
+	return walk(tlb, &none, iova, perm, &host, &more);
+}

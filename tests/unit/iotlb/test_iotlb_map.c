@@ -20,6 +20,19 @@ static void test_lookup_one_page(void **state)
 	assert_misses(0x6000, IOTLB_READ);
 }
 
+static void test_maps_says_what_lookup_does(void **state)
+{
+	(void)state;
+	thread_role_assume(&ctl_role);
+	assert_int_equal(map(0x5000, 4 * KIB, HOST, IOTLB_READ), 0);
+	assert_int_equal(map(0x7010, 1, HOST, RW), 0);
+	assert_true(iotlb_maps(tlb, 0x5fff, IOTLB_READ));
+	assert_false(iotlb_maps(tlb, 0x5fff, RW));
+	assert_false(iotlb_maps(tlb, 0x6000, IOTLB_READ));
+	assert_true(iotlb_maps(tlb, 0x7010, RW));
+	assert_false(iotlb_maps(tlb, 0x7011, RW));
+}
+
 static void test_lookup_nothing_wanted(void **state)
 {
 	(void)state;
@@ -223,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE(test_lookup_empty),
 		FIXTURE(test_lookup_one_page),
+		FIXTURE(test_maps_says_what_lookup_does),
 		FIXTURE(test_lookup_nothing_wanted),
 		FIXTURE(test_lookup_checks_permission),
 		FIXTURE(test_lookup_scattered_neighbours),
