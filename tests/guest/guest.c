@@ -128,11 +128,41 @@ void guest_free(struct guest *g)
 	memory_free(&g->mem);
 }
 
+/**
+ * clock_start() - Let --duration and the rates begin now
+ */
+static void clock_start(struct guest *g, uint64_t now)
+{
+	g->start_ns = now;
+	g->start_cpu_ns = clock_cpu_ns();
+	g->line_ns = now + g->opt->interval * NS_PER_S;
+	g->end_ns = g->opt->duration ? now + g->opt->duration * NS_PER_S : UINT64_MAX;
+}
+
 void guest_begin(struct guest *g)
 {
-	g->start_ns = clock_ns();
-	g->line_ns = g->start_ns + g->opt->interval * NS_PER_S;
-	g->end_ns = g->opt->duration ? g->start_ns + g->opt->duration * NS_PER_S : UINT64_MAX;
+	clock_start(g, clock_ns());
+	if (!g->opt->warmup)
+		return;
+	g->warm_ns = g->start_ns + g->opt->warmup * NS_PER_S;
+	g->end_ns = UINT64_MAX;
+}
+
+void guest_end(struct guest *g)
+{
+	g->stop_ns = clock_ns();
+	g->stop_cpu_ns = clock_cpu_ns();
+}
+
+/**
+ * warmup_over() - Forget what was counted so far
+ */
+static void warmup_over(struct guest *g, uint64_t now)
+{
+	memset(&g->stats, 0, sizeof(g->stats));
+	memset(&g->last, 0, sizeof(g->last));
+	g->warm_ns = 0;
+	clock_start(g, now);
 }
 
 /**
@@ -240,6 +270,8 @@ int guest_tick(struct guest *g, bool moved)
 			return err;
 	}
 	now = clock_ns();
+	if (g->warm_ns && now >= g->warm_ns)
+		warmup_over(g, now);
 	if (now >= g->line_ns && g->opt->interval && !g->opt->quiet) {
 		report_line(g, now);
 		g->line_ns += g->opt->interval * NS_PER_S;

@@ -86,9 +86,12 @@ struct stats {
  * @last:	Counters at the last line of rates
  * @rounds:	Of the loop
  * @start_ns:	When traffic began
+ * @warm_ns:	When --warmup is over, 0 once it is
  * @line_ns:	When the next line of rates is due
  * @end_ns:	When to stop, or UINT64_MAX
  * @stop_ns:	When traffic ended
+ * @start_cpu_ns:	Processor time used when traffic began
+ * @stop_cpu_ns:	and when it ended
  * @idle:	Rounds in a row in which nothing moved
  * @error:	What ended the traffic, 0 or -errno
  * @done:	A mode has nothing left to do
@@ -103,9 +106,12 @@ struct guest {
 	struct stats last;
 	uint64_t rounds;
 	uint64_t start_ns;
+	uint64_t warm_ns;
 	uint64_t line_ns;
 	uint64_t end_ns;
 	uint64_t stop_ns;
+	uint64_t start_cpu_ns;
+	uint64_t stop_cpu_ns;
 	uint32_t idle;
 	int error;
 	bool done;
@@ -134,6 +140,12 @@ void guest_free(struct guest *g);
  * @g:	Guest
  */
 void guest_begin(struct guest *g);
+
+/**
+ * guest_end() - Stop that clock
+ * @g:	Guest
+ */
+void guest_end(struct guest *g);
 
 /**
  * guest_tick() - What is to be done between rounds

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/guest/clock.h"
 #include "tests/guest/frontend.h"
 #include "tests/guest/guest.h"
 #include "tests/guest/modes.h"
@@ -96,7 +95,7 @@ static int run(struct guest *g)
 		return err;
 	guest_begin(g);
 	g->error = runs[g->opt->mode](g);
-	g->stop_ns = clock_ns();
+	guest_end(g);
 	err = g->error;
 	for (i = 0; i < g->n_devices; i++) {
 		last = frontend_stop(&g->devices[i]);

@@ -91,6 +91,8 @@ static const struct spec specs[] = {
 	 "'random': any size from 60 to --size (1514 if not given)"},
 	{"duration", 'd', KIND_U32, O(duration), 0, 1000000, 0, NULL,
 	 "seconds to run; 0: for ever"},
+	{"warmup", 0, KIND_U32, O(warmup), 0, 3600, 0, NULL,
+	 "seconds to run before that, which count for nothing"},
 	{"count", 'c', KIND_U64, O(count), 0, UINT64_MAX, 0, NULL, "frames to move; 0: no bound"},
 	{"window", 'w', KIND_U32, O(window), 1, 32768, 128, NULL,
 	 "verify: frames on their way at most"},

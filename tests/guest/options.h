@@ -38,6 +38,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @size:	Frame size without FCS
  * @size_random:	Frame sizes are spread over all allowed values instead
  * @duration:	Seconds to run, 0 for no bound
+ * @warmup:	Seconds before the counters start from 0
  * @count:	Frames to send or receive, 0 for no bound
  * @window:	Frames verify keeps on their way at most
  * @burst:	Frames moved per round
@@ -75,6 +76,7 @@ struct options {
 	uint32_t size;
 	bool size_random;
 	uint32_t duration;
+	uint32_t warmup;
 	uint64_t count;
 	uint32_t window;
 	uint32_t burst;

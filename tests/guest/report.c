@@ -142,6 +142,8 @@ void report_summary(const struct guest *g)
 	print_word(g, "viommu", options_name("viommu", g->opt->viommu));
 	print_word(g, "map", options_name("map", g->opt->map));
 	print_rate(g, "seconds", s);
+	print_rate(g, "cpu_share",
+		   s > 0 ? (double)(g->stop_cpu_ns - g->start_cpu_ns) / NS_PER_S / s : 0);
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		print_count(g, counters[i].name, value_of(&g->stats, &counters[i]));
 	print_count(g, "kicks", sums.kicks);

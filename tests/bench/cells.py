@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""cells.py - The work that is measured, one cell of the table each"""
+
+from dataclasses import dataclass
+
+# A few thousand buffers: what a guest with a mempool cycles through, and more
+# pages of 4 KiB than the peer's IOTLB holds entries
+BUFFERS = 4096
+
+SIZES = (64, 1518)
+MODES = ("l2fwd", "tx", "rx")
+VIOMMUS = ("off", "4k", "2m", "1g")
+
+# What the guest's rate means in each mode
+RATES = {"l2fwd": "tx_mpps", "tx": "tx_mpps", "rx": "rx_mpps"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one measurement does.
+
+    mode:   Mode of vunet-guest
+    size:   Bytes of a frame in memory
+    viommu: Pages of the vIOMMU, or off
+    maps:   static or dynamic
+    """
+
+    mode: str
+    size: int
+    viommu: str
+    maps: str
+
+    def __str__(self):
+        viommu = "no vIOMMU" if self.viommu == "off" else f"vIOMMU {self.viommu}"
+        return f"{self.mode} {self.size} B, {viommu}, {self.maps} maps"
+
+    @property
+    def port(self):
+        """Device string of the port behind the backend, the same for both."""
+        # A port that delivers nothing when the guest only sends
+        receives = "no-rx=1" if self.mode == "tx" else f"size={self.size},copy=0"
+        return f"net_null0,{receives}"
+
+    @property
+    def rate(self):
+        """Key of the guest's summary that is compared."""
+        return RATES[self.mode]
+
+    @property
+    def baseline(self):
+        """The same work without a vIOMMU."""
+        return Cell(self.mode, self.size, "off", "static")
+
+    def guest(self):
+        """Options of vunet-guest.
+
+        The peer asks for read and write on receive, and needs rings in one
+        piece, so both get that.  In dynamic mode a buffer is mapped, missed,
+        answered, used and invalidated for every frame.
+        """
+        words = ["--mode", self.mode, "--viommu", self.viommu, "--buffers", str(BUFFERS),
+                 "--mergeable", "on", "--rw", "--rings", "contiguous"]
+        if self.mode == "tx":
+            words += ["--size", str(self.size)]
+        if self.viommu != "off":
+            words += ["--map", "dynamic" if self.maps == "dynamic" else "static-demand"]
+        return words
+
+
+def all_cells():
+    """Every cell, in the order of the table."""
+    static = [Cell(mode, size, viommu, "static")
+              for mode in MODES for size in SIZES for viommu in VIOMMUS]
+    dynamic = [Cell(mode, size, "4k", "dynamic") for mode in MODES for size in SIZES]
+    return static + dynamic
+
+
+def matching(words):
+    """The cells that have all words given, such as `l2fwd 64 4k`."""
+    return [cell for cell in all_cells()
+            if set(words) <= {cell.mode, str(cell.size), cell.viommu, cell.maps}]
