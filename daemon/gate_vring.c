@@ -2,7 +2,8 @@
 /* gate_vring.c - What the front-end says about a ring */
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <linux/vhost_types.h>
@@ -118,6 +119,23 @@ GATE_HANDLER(gate_set_vring_addr)
 }
 
 /**
+ * is_eventfd() - Whether a descriptor is of an eventfd
+ * @fd:	Descriptor
+ *
+ * Nothing else tells it from an epoll instance or a timer.
+ */
+static bool is_eventfd(int fd)
+{
+	static const char name[] = "anon_inode:[eventfd]";
+	char path[sizeof("/proc/self/fd/") + 11], target[sizeof(name)];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target));
+	return n == sizeof(name) - 1 && !memcmp(target, name, sizeof(name) - 1);
+}
+
+/**
  * eventfd_of() - The descriptor of a SET_VRING_KICK, CALL or ERR
  * @guest:	Guest
  * @msg:	Message
@@ -136,7 +154,6 @@ static int eventfd_of(struct guest *guest, const struct vu_msg *msg, int *fds, u
 	uint64_t value = msg->payload.u64;
 	struct ring *ring = ring_at(guest, value & VU_VRING_INDEX);
 	bool none = value & VU_VRING_NOFD;
-	struct stat st;
 
 	if (!ring || value & ~(uint64_t)(VU_VRING_INDEX | VU_VRING_NOFD) || n_fds != !none)
 		return -EINVAL;
@@ -144,10 +161,7 @@ static int eventfd_of(struct guest *guest, const struct vu_msg *msg, int *fds, u
 	*ret_fd = -1;
 	if (none)
 		return 0;
-	/* An anonymous inode has no file type; sockets, pipes and files have */
-	if (fstat(fds[0], &st) || (st.st_mode & S_IFMT))
-		return -EINVAL;
-	if (fcntl(fds[0], F_SETFL, O_NONBLOCK | fcntl(fds[0], F_GETFL)))
+	if (!is_eventfd(fds[0]) || fcntl(fds[0], F_SETFL, O_NONBLOCK | fcntl(fds[0], F_GETFL)))
 		return -EINVAL;
 	*ret_fd = fds[0];
 	fds[0] = -1;
