@@ -63,8 +63,8 @@ void guest_drop(struct guest *guest)
  * @src:	Its source
  * @ch:		Channel
  */
-static void channel_wait(struct guest *guest, struct loop_source *src,
-			 const struct channel *ch) CTL_ONLY
+static void channel_wait(struct guest *guest, struct loop_source *src, const struct channel *ch)
+	CTL_ONLY
 {
 	loop_want(guest->daemon->loop, src, EPOLLIN | (channel_pending(ch) ? EPOLLOUT : 0));
 }
@@ -162,13 +162,20 @@ static void backend_ready(struct loop_source *src, uint32_t events)
 
 int guest_take_backend(struct guest *guest, int fd)
 {
+	socklen_t len = sizeof(int);
+	int type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM) {
+		close(fd);
+		return -ENOTSOCK;
+	}
 	backend_drop(guest);
 	channel_open(&guest->backend_chan, fd);
 	guest->backend.ready = backend_ready;
 	if (!loop_add(guest->daemon->loop, &guest->backend, fd, EPOLLIN))
 		return 0;
 	channel_close(&guest->backend_chan);
-	return -EBADF; /* not something epoll can wait for, so not a socket */
+	return -EBADF;
 }
 
 /**
