@@ -48,6 +48,7 @@ void guest_drop(struct guest *guest)
 	if (guest->front.fd < 0)
 		return;
 	loop_del(guest->daemon->loop, &guest->front);
+	loop_timer_stop(&guest->again);
 	channel_close(&guest->front_chan);
 	backend_drop(guest);
 	resolver_clear(&guest->resolver);
@@ -72,16 +73,18 @@ static void channel_wait(struct guest *guest, struct loop_source *src, const str
 /**
  * front_messages() - Serve the messages that have arrived
  * @guest:	Guest
+ * @budget:	How many at most; counted down
  * Return: 0; -errno when the connection has to end
  */
-static int front_messages(struct guest *guest) CTL_ONLY
+static int front_messages(struct guest *guest, unsigned int *budget) CTL_ONLY
 {
 	int fds[VU_MAX_FDS];
 	unsigned int n_fds;
 	struct vu_msg msg;
-	int ret;
+	int ret = 0;
 
-	while ((ret = channel_next(&guest->front_chan, &msg, fds, &n_fds)) > 0) {
+	while (*budget && (ret = channel_next(&guest->front_chan, &msg, fds, &n_fds)) > 0) {
+		(*budget)--;
 		ret = gate_serve(guest, &msg, fds, n_fds);
 		if (ret)
 			return ret;
@@ -90,24 +93,29 @@ static int front_messages(struct guest *guest) CTL_ONLY
 }
 
 /**
- * front_serve() - Read and serve up to a budget
+ * front_serve() - Serve what is left of the last turn, then read and serve more
  * @guest:	Guest
  * @events:	EPOLL* bits
  * Return: 0; -errno when the connection has to end
+ *
+ * Messages that are left in the channel when the turn is over make no event of
+ * their own: the timer comes back for them, after the others.
  */
 static int front_serve(struct guest *guest, uint32_t events) CTL_ONLY
 {
 	struct channel *ch = &guest->front_chan;
 	int err = events & EPOLLOUT ? channel_flush(ch) : 0;
+	unsigned int budget = GUEST_BUDGET;
 
-	for (unsigned int i = 0; !err && i < GUEST_BUDGET; i++) {
+	while (!err) {
+		err = front_messages(guest, &budget);
+		if (!err && !budget)
+			loop_timer_set(guest->daemon->loop, &guest->again, 0);
+		if (err || !budget)
+			return err;
 		err = channel_receive(ch);
-		if (err == -EAGAIN)
-			return 0;
-		if (!err)
-			err = front_messages(guest);
 	}
-	return err;
+	return err == -EAGAIN ? 0 : err;
 }
 
 /**
@@ -132,6 +140,15 @@ static void front_ready(struct loop_source *src, uint32_t events)
 	}
 	if (pended || channel_pending(&guest->front_chan))
 		channel_wait(guest, src, &guest->front_chan);
+}
+
+/**
+ * again_expired() - The next turn, for messages left of the last one
+ * @timer:	Of the guest
+ */
+static void again_expired(struct loop_timer *timer)
+{
+	front_ready(&container_of(timer, struct guest, again)->front, 0);
 }
 
 /**
@@ -300,6 +317,7 @@ int guest_open(struct guest *guest, struct daemon *daemon, unsigned int index)
 	guest->front.fd = guest->backend.fd = guest->lib.fd = -1;
 	guest->front_chan.fd = guest->backend_chan.fd = -1;
 	guest->retry.expired = retry_expired;
+	guest->again.expired = again_expired;
 	guest->resolver = (struct resolver){
 		.ask = guest_ask,
 		.name = gc->name,

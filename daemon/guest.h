@@ -29,13 +29,14 @@
 #define GUEST_RETRY_NS UINT64_C(200000000)
 
 /* Counters of the control side: X(name, sentence) */
-#define GUEST_COUNTERS(X)                                                     \
-	X(connections, "front-ends that connected")                           \
-	X(messages, "messages received")                                      \
-	X(refused, "messages refused")                                        \
-	X(updates, "translations received")                                   \
-	X(invalidations, "invalidations received and acknowledged")           \
-	X(bad_iotlb, "translation messages refused: outside the guest's memory, empty or wrapping")
+#define GUEST_COUNTERS(X)                                                                  \
+	X(connections, "front-ends that connected")                                        \
+	X(messages, "messages received")                                                   \
+	X(refused, "messages refused")                                                     \
+	X(updates, "translations received")                                                \
+	X(invalidations, "invalidations received and acknowledged")                        \
+	X(bad_iotlb, "translation messages refused: outside the guest's memory, empty or " \
+		     "wrapping")
 
 struct guest_counters {
 #define GUEST_MEMBER(name, help) uint64_t name;
@@ -53,6 +54,7 @@ struct guest_counters {
  * @front_chan:	Messages of @front
  * @backend_chan:	Messages of @backend
  * @retry:	When to try to connect again, in client mode
+ * @again:	For messages that are left when the guest's turn is over
  * @lib:	Counterpart in librte_vhost
  * @dev:	Device
  * @resolver:	Its misses
@@ -67,6 +69,7 @@ struct guest {
 	struct channel front_chan;
 	struct channel backend_chan;
 	struct loop_timer retry;
+	struct loop_timer again;
 	struct library lib;
 	struct device dev;
 	struct resolver resolver;

@@ -59,9 +59,11 @@ static void load_conf(void)
 		"[iotlb]\nmax_entries = 4096\nmiss_timeout_ms = 50\nmiss_retries = 3\n"
 		"[port.p1]\ndevargs = \"net_null0\"\nqueues = 2\ndescriptors = 256\n"
 		"[port.p2]\ndevargs = \"net_null1,no-rx=1\"\ndescriptors = 256\n"
+		"[port.p3]\ndevargs = \"net_null2,no-rx=1\"\ndescriptors = 256\n"
 		"[guest.vm1]\nsocket = %s/vm1.sock\nviommu = yes\nqueues = 2\nwire = p1\n"
-		"[guest.vm2]\nsocket = %s/vm2.sock\nviommu = no\nwire = p2\n",
-		last_cpu(), dir, dir);
+		"[guest.vm2]\nsocket = %s/vm2.sock\nviommu = no\nwire = p2\n"
+		"[guest.vm3]\nsocket = %s/vm3.sock\nmode = client\nwire = p3\n",
+		last_cpu(), dir, dir, dir);
 	fclose(f);
 	assert_int_equal(conf_load(path, stderr, &conf), 0);
 	unlink(path);

@@ -10,6 +10,7 @@
  *
  *   vm1  vIOMMU offered, two queue pairs, on a port that always has frames
  *   vm2  no vIOMMU, one queue pair, on a port that has none
+ *   vm3  likewise, in client mode
  *
  * After each test every front-end leaves, and what it passed must be gone.
  */
@@ -31,6 +32,7 @@
 
 #define VM1	0
 #define VM2	1
+#define VM3	2
 #define N_RINGS 4 /* of vm1 */
 
 #define BIT(n) (UINT64_C(1) << (n))

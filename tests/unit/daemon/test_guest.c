@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* test_guest.c - Front-ends that come, wait, flood and leave */
+#include "tests/unit/daemon/gate_fixture.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+
+#include "conf/conf.h"
+#include "daemon/listen.h"
+
+static struct guest *guest(unsigned int i)
+{
+	return &fixture.guests[i];
+}
+
+static void test_guest_open_listens(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(stat(guest(VM1)->conf->socket, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 0777, guest(VM1)->conf->perm);
+}
+
+/* What the connection has set up when its front-end leaves */
+static void leave_at(unsigned int stage)
+{
+	int fd, backend, call = eventfd(0, EFD_CLOEXEC);
+	struct vu_msg msg = {.hdr = {VU_SET_MEM_TABLE, VU_VERSION, 264}};
+
+	if (stage == 0) { /* before the library has accepted it */
+		close(call);
+		front_close(front_dial(VM1));
+		return;
+	}
+	fd = front_open(VM1);
+	if (stage > 1)
+		front_negotiate(fd, stage & 1 ? FEATURES : FEATURES | VIOMMU);
+	if (stage > 3)
+		assert_int_equal(front_backend(fd, &backend), 0);
+	if (stage > 5) {
+		front_ring(fd, 0, 0, !(stage & 1), call);
+		front_ring(fd, 1, 0, !(stage & 1), call);
+	}
+	if (stage > 7 && !(stage & 1))
+		front_map(fd);
+	if (stage > 7)
+		guest_offer(0, 0, 200, !(stage & 1), true);
+	if (stage > 8) /* in the middle of a message with descriptors */
+		send_with_fds(fd, &msg, 100, &mem_fd, 1);
+	close(call);
+	if (stage > 3)
+		front_close(backend);
+	front_close(fd);
+	SERVE_UNTIL(guest(VM1)->front.fd < 0);
+	memset(mem, 0, 2 * REGION_SIZE);
+}
+
+/* After each stage once, nothing grows any more */
+static void test_guest_drop_leaks_nothing(void **state)
+{
+	enum { N_STAGES = 10, N = 200 };
+	unsigned int fds, maps;
+	uint64_t before;
+
+	for (unsigned int i = 0; i < N_STAGES; i++)
+		leave_at(i);
+	fixture_check(state);
+	before = guest(VM1)->counters.connections;
+	fds = count_fds();
+	maps = count_maps("");
+	for (unsigned int i = 0; i < N; i++)
+		leave_at(i % N_STAGES);
+	SERVE_UNTIL(guest(VM1)->front.fd < 0 && count_fds() == fds);
+	SERVE_UNTIL(count_maps(MEM_NAME) == 1);
+	SERVE_UNTIL(guest(VM1)->counters.connections == before + N);
+	/* The heap may grow by a piece; mappings of guests would be hundreds */
+	assert_in_range(count_maps(""), 1, maps + 8);
+}
+
+/* One front-end at a time: the next one waits, and is served when that leaves */
+static void test_guest_second_front_waits(void **state)
+{
+	int first = front_open(VM1), second = front_dial(VM1);
+	uint64_t before = guest(VM1)->counters.connections;
+	struct vu_msg reply;
+
+	(void)state;
+	front_send(second, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
+	for (unsigned int i = 0; i < 100; i++)
+		assert_true(front_alive(first));
+	assert_int_equal(guest(VM1)->counters.connections, before);
+	assert_int_equal(recv(second, &reply, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	front_close(first);
+	assert_true(front_receive(second, &reply));
+	assert_int_equal(reply.payload.u64, 2);
+	assert_int_equal(guest(VM1)->counters.connections, before + 1);
+	front_negotiate(second, FEATURES); /* nothing is left of the first one's life */
+}
+
+/* A flood has its turns, and so have the others */
+static void test_guest_turns(void **state)
+{
+	enum { N = 2000 };
+	static struct vu_header headers[N];
+	int flood = front_open(VM1), other = front_open(VM2);
+	uint64_t before = guest(VM1)->counters.messages;
+	struct vu_msg reply;
+
+	(void)state;
+	for (unsigned int i = 0; i < N; i++)
+		headers[i] = (struct vu_header){VU_GET_QUEUE_NUM, VU_VERSION, 0};
+	send_with_fds(flood, headers, sizeof(headers), NULL, 0);
+	front_send(other, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
+	serve();
+	assert_in_range(guest(VM1)->counters.messages - before, 1, 130);
+	assert_int_equal(recv(other, &reply, 1, MSG_DONTWAIT), 1);
+	/* What was read already is served without further input */
+	for (unsigned int i = 0; i < N; i++)
+		assert_true(front_receive(flood, &reply));
+	assert_int_equal(guest(VM1)->counters.messages - before, N);
+	assert_int_equal(recv(flood, &reply, 1, MSG_DONTWAIT), -1);
+}
+
+/* Messages are waiting for their turn when the connection ends */
+static void test_guest_drop_during_a_flood(void **state)
+{
+	static struct vu_header headers[300];
+
+	(void)state;
+	for (unsigned int i = 0; i < 300; i++)
+		headers[i] = (struct vu_header){VU_GET_QUEUE_NUM, VU_VERSION, 0};
+	headers[100].request = 77; /* refused: ends it in the second turn */
+	for (unsigned int i = 0; i < 20; i++) {
+		int fd = front_open(VM1);
+
+		send_with_fds(fd, headers, sizeof(headers), NULL, 0);
+		if (i % 2)
+			SERVE_UNTIL(guest(VM1)->front.fd < 0);
+		else
+			serve();
+		front_close(fd);
+		SERVE_UNTIL(guest(VM1)->front.fd < 0);
+		assert_false(guest(VM1)->again.armed);
+	}
+}
+
+/* The end of one guest's connection is nothing to the other's */
+static void test_guest_drop_leaves_others_alone(void **state)
+{
+	int vm2 = front_open(VM2);
+
+	(void)state;
+	front_negotiate(vm2, FEATURES);
+	guest_offer(1, 0, 10, false, false);
+	front_ring(vm2, 1, 0, false, -1);
+	SERVE_UNTIL(guest_used(1) == 10);
+	for (unsigned int i = 0; i < 20; i++) {
+		int vm1 = front_open(VM1);
+
+		front_negotiate(vm1, FEATURES | VIOMMU);
+		front_ring(vm1, 2, 0, true, -1);
+		front_close(vm1);
+		guest_offer(1, (uint16_t)(10 + i), 1, false, false);
+		SERVE_UNTIL(guest_used(1) == 11 + i);
+	}
+}
+
+/* Closed while served, and opened again: the socket goes and comes */
+static void test_guest_close_served(void **state)
+{
+	struct guest *vm2 = guest(VM2);
+	const char *path = vm2->conf->socket;
+	int fd = front_open(VM2);
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	front_negotiate(fd, FEATURES);
+	front_ring(fd, 0, 0, false, -1);
+	guest_close(vm2);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_true(front_ended(fd));
+	memset(vm2, 0, sizeof(*vm2));
+	assert_int_equal(guest_open(vm2, &fixture, VM2), 0);
+	front_negotiate(front_open(VM2), FEATURES);
+}
+
+/* Somebody else's socket stays, and the guest that wanted it can be closed */
+static void test_guest_open_refused(void **state)
+{
+	struct guest *vm2 = guest(VM2);
+	unsigned int fds = count_fds();
+	int fd, client = -1;
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	guest_close(vm2);
+	memset(vm2, 0, sizeof(*vm2));
+	assert_int_equal(listen_open(vm2->conf ? vm2->conf : &fixture.conf->guests[VM2], &fd), 0);
+	assert_int_equal(guest_open(vm2, &fixture, VM2), -EADDRINUSE);
+	guest_close(vm2);
+	assert_int_equal(listen_connect(&fixture.conf->guests[VM2], &client), 0);
+	close(client);
+	close(fd);
+	memset(vm2, 0, sizeof(*vm2));
+	assert_int_equal(guest_open(vm2, &fixture, VM2), 0);
+	assert_int_equal(count_fds(), fds);
+}
+
+/* In client mode: it comes when somebody listens, again and again */
+static void test_guest_client(void **state)
+{
+	const struct conf_guest *gc = &fixture.conf->guests[VM3];
+	int listener, fd;
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	for (unsigned int i = 0; i < 50; i++)
+		serve();
+	assert_int_equal(guest(VM3)->front.fd, -1);
+	assert_int_equal(listen_open(gc, &listener), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		SERVE_UNTIL((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0);
+		front_negotiate(fd, FEATURES);
+		assert_true(guest(VM3)->front.fd >= 0);
+		assert_false(guest(VM3)->retry.armed);
+		close(fd);
+		SERVE_UNTIL(guest(VM3)->front.fd < 0);
+	}
+	close(listener);
+	unlink(gc->socket);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		GATE_TEST(test_guest_open_listens),
+		GATE_TEST(test_guest_drop_leaks_nothing),
+		GATE_TEST(test_guest_second_front_waits),
+		GATE_TEST(test_guest_turns),
+		GATE_TEST(test_guest_drop_during_a_flood),
+		GATE_TEST(test_guest_drop_leaves_others_alone),
+		GATE_TEST(test_guest_close_served),
+		GATE_TEST(test_guest_open_refused),
+		GATE_TEST(test_guest_client),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
+}
