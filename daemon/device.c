@@ -22,10 +22,9 @@
 #define BIT(n) (UINT64_C(1) << (n))
 
 /* What the rings can do; the rest of the library's offer is withdrawn */
-#define DEVICE_FEATURES                                                             \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) |                       \
-	 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_NET_F_MRG_RXBUF) |           \
-	 BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |                    \
+#define DEVICE_FEATURES                                                                          \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
+	 BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |   \
 	 BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VHOST_USER_F_PROTOCOL_FEATURES))
 
 /* Bytes of a split ring's areas (virtio 1.2, 2.7) */
@@ -79,12 +78,14 @@ static void device_publish(struct device *dev) CTL_ONLY
 
 void device_stop(struct device *dev)
 {
-	bool was_running[DEVICE_RINGS_MAX];
+	bool was_running[DEVICE_RINGS_MAX], any = false;
 
 	for (unsigned int i = 0; i < dev->n_rings; i++) {
-		was_running[i] = dev->rings[i].running;
+		any |= was_running[i] = dev->rings[i].running;
 		dev->rings[i].running = false;
 	}
+	if (!any)
+		return;
 	device_publish(dev);
 	for (unsigned int i = 0; i < dev->n_rings; i++)
 		if (was_running[i])
@@ -144,8 +145,7 @@ static int user_to_guest(const struct device *dev, uint64_t *addr, uint64_t size
  * @ret_cfg:	Filled in
  * Return: 0 or -EFAULT
  */
-static int ring_config(const struct device *dev, const struct ring *ring,
-		       struct vq_config *ret_cfg)
+static int ring_config(const struct device *dev, const struct ring *ring, struct vq_config *ret_cfg)
 {
 	struct vq_config cfg = {
 		.desc = ring->desc,
@@ -160,10 +160,9 @@ static int ring_config(const struct device *dev, const struct ring *ring,
 		.index = (uint8_t)(ring - dev->rings),
 	};
 
-	if (!device_viommu(dev) &&
-	    (user_to_guest(dev, &cfg.desc, DESC_BYTES(cfg.size)) ||
-	     user_to_guest(dev, &cfg.avail, AVAIL_BYTES(cfg.size)) ||
-	     user_to_guest(dev, &cfg.used, USED_BYTES(cfg.size))))
+	if (!device_viommu(dev) && (user_to_guest(dev, &cfg.desc, DESC_BYTES(cfg.size)) ||
+				    user_to_guest(dev, &cfg.avail, AVAIL_BYTES(cfg.size)) ||
+				    user_to_guest(dev, &cfg.used, USED_BYTES(cfg.size))))
 		return -EFAULT;
 	*ret_cfg = cfg;
 	return 0;
@@ -173,15 +172,16 @@ static int ring_config(const struct device *dev, const struct ring *ring,
  * ring_run() - Start a ring if it has all it needs
  * @dev:	Device
  * @ring:	One of its rings
+ * Return: Whether it runs now and did not before
  */
-static void ring_run(struct device *dev, struct ring *ring) CTL_ONLY
+static bool ring_run(struct device *dev, struct ring *ring) CTL_ONLY
 {
 	struct vq_config cfg;
 	int err = 0;
 
 	if (ring->running || !dev->mem || !ring->size || !ring->addressed || !ring->kicked ||
 	    !ring->enabled)
-		return;
+		return false;
 	if (!ring->vq)
 		err = vq_new(dev->tlb, dev->misses, &ring->vq);
 	if (!err)
@@ -195,13 +195,18 @@ static void ring_run(struct device *dev, struct ring *ring) CTL_ONLY
 		log_warning("guest %s: ring %ld cannot start: %s", dev->conf->name,
 			    (long)(ring - dev->rings), strerror(-err));
 	}
+	return !err;
 }
 
 void device_run(struct device *dev)
 {
+	bool any = false;
+
+	/* A grace period is not free where PMD threads share their core */
 	for (unsigned int i = 0; i < dev->n_rings; i++)
-		ring_run(dev, &dev->rings[i]);
-	device_publish(dev);
+		any |= ring_run(dev, &dev->rings[i]);
+	if (any)
+		device_publish(dev);
 }
 
 void device_forget_memory(struct device *dev)
