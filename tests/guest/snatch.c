@@ -6,17 +6,24 @@
  * The backend is to be flooded from its other side, so that it writes to our
  * receive buffers without a pause.  Over and over:
  *
- *   1  receive for a random while
- *   2  clear the entries of one page, or of all receive pages, send the
+ *   1  receive until some frames have come
+ *   2  clear the entries of the pages whose buffers are next, send the
  *      invalidation and wait for its acknowledgement
- *   3  fill the buffers there with a pattern
+ *   3  fill the buffers that the backend may have in hand now, those behind the
+ *      last it used, with a pattern
  *   4  look at them for a random while: not a byte may change
- *   5  put the entries back; misses that came meanwhile are answered now
+ *   5  put the entries back and send them
  *
  * The buffers stay available to the backend all the time.  That is what a
  * careless or hostile guest does, and makes the race as close as it can be: a
  * thread that translated an address before (2) and writes there after (3) is a
  * use after free of the guest's memory.
+ *
+ * The backend must still be writing when the entries are cleared, and nobody
+ * refills the ring from (2) on, so it should be long (--ring-size 4096).  A
+ * thread that is not let to run between its look-up and its write makes the race
+ * wide open, so another busy process on the backend's processor helps, and (4)
+ * must outlast the time that one runs in a piece.
  */
 #include "tests/guest/modes.h"
 
@@ -29,12 +36,29 @@
 #include "tests/guest/poison.h"
 #include "tests/guest/random.h"
 
-/* Bounds of the random whiles */
-#define RECEIVE_NS_MAX (300 * UINT64_C(1000))
-#define WATCH_NS_MAX   (1500 * UINT64_C(1000))
+/* Frames to be received before the next round, and how long to wait for them */
+#define RECEIVE_FRAMES 128
+#define RECEIVE_NS_MAX (5000 * UINT64_C(1000))
 
-/* One in so many rounds takes all pages away */
-#define ALL_ONE_IN 4
+/* Bound of the random while; longer than a scheduler's time slice */
+#define WATCH_NS_MAX (6000 * UINT64_C(1000))
+
+/* Buffers, from the next on, whose pages are taken away */
+#define SNATCH_BUFFERS 512
+
+/* Of these, as many as a backend may have in hand: more than any burst */
+#define TARGETS_MAX 128
+
+/* Pages that are put back with a message each, in bearable time */
+#define PAGES_MAX 1024
+
+/**
+ * struct range - Pages of the window of receive buffers
+ */
+struct range {
+	uint64_t first;
+	uint64_t n;
+};
 
 /**
  * receive() - Take what arrives, once
@@ -51,46 +75,101 @@ static bool receive(struct guest *g)
 }
 
 /**
- * receive_while() - Take what arrives for a while
+ * receive_some() - Take what arrives, until that is enough
  *
  * Return: As guest_tick()
  */
-static int receive_while(struct guest *g, uint64_t ns)
+static int receive_some(struct guest *g)
 {
-	uint64_t end = clock_ns() + ns;
+	uint64_t end = clock_ns() + RECEIVE_NS_MAX, enough = g->stats.rx_frames + RECEIVE_FRAMES;
 	int go;
 
 	do {
 		go = guest_tick(g, receive(g));
-	} while (go > 0 && clock_ns() < end);
+	} while (go > 0 && g->stats.rx_frames < enough && clock_ns() < end);
 	return go;
 }
 
 /**
- * inside() - Whether a buffer lies on some pages with all its bytes
- * @w:		Window of receive buffers
+ * page_of() - Page of a byte of a buffer, as a number in the window
  */
-static bool inside(const struct guest *g, const struct window *w, uint32_t id, uint64_t page,
-		   uint64_t n)
+static uint64_t page_of(const struct guest *g, uint32_t id, uint32_t byte)
 {
-	unsigned int shift = g->opt->viommu;
-	uint64_t first = (g->pool.bufs[id].addr[DIR_RX] - w->base) >> shift;
-	uint64_t last = (g->pool.bufs[id].addr[DIR_RX] - w->base + g->pool.stride - 1) >> shift;
+	const struct viommu *iommu = &g->devices[0].iommu;
+	uint64_t at = g->pool.bufs[id].addr[DIR_RX] + byte;
 
-	return first >= page && last < page + n;
+	return (at - iommu->windows[WINDOW_RX].base) >> iommu->shift;
 }
 
 /**
- * watch() - Look at the buffers on some pages until one changes or time is over
+ * inside() - Whether a buffer lies in a range with all its bytes
  */
-static void watch(struct guest *g, const struct window *w, uint64_t page, uint64_t n, uint64_t ns)
+static bool inside(const struct guest *g, uint32_t id, const struct range *r)
+{
+	return page_of(g, id, 0) >= r->first &&
+	       page_of(g, id, g->pool.stride - 1) < r->first + r->n;
+}
+
+/**
+ * next_buffers() - Buffers the backend has not used yet, the next one first
+ * @ids:	Filled in
+ * @max:	At most so many
+ *
+ * Return: How many
+ */
+static uint32_t next_buffers(const struct guest *g, const struct ring *r, uint32_t *ids,
+			     uint32_t max)
+{
+	uint16_t idx = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
+	uint32_t there = (uint16_t)(r->avail_idx - idx), n = 0, i;
+
+	for (i = 0; i < there && n < max; i++) {
+		uint32_t id = r->cookie[r->avail->ring[(idx + i) & (r->size - 1)]];
+
+		/* Its used entry could be late */
+		if (id < g->pool.n)
+			ids[n++] = id;
+	}
+	return n;
+}
+
+/**
+ * choose() - Which pages to take away
+ */
+static struct range choose(const struct guest *g, const struct ring *r)
+{
+	const struct window *w = &g->devices[0].iommu.windows[WINDOW_RX];
+	struct range range = {.n = w->n_pages};
+	uint32_t ids[SNATCH_BUFFERS], n, i;
+	uint64_t last = 0;
+
+	if (w->n_pages <= PAGES_MAX)
+		return range;
+	n = next_buffers(g, r, ids, SNATCH_BUFFERS);
+	range.first = n ? w->n_pages : 0;
+	for (i = 0; i < n; i++) {
+		uint64_t from = page_of(g, ids[i], 0), to = page_of(g, ids[i], g->pool.stride - 1);
+
+		range.first = from < range.first ? from : range.first;
+		last = to > last ? to : last;
+	}
+	/* Where the queue of buffers wraps, the beginning will do */
+	range.n = last - range.first + 1;
+	range.n = range.n > PAGES_MAX ? PAGES_MAX : range.n;
+	return range;
+}
+
+/**
+ * watch() - Look at buffers until one changes or time is over
+ */
+static void watch(struct guest *g, const uint32_t *ids, uint32_t n, uint64_t ns)
 {
 	uint64_t end = clock_ns() + ns;
 	uint32_t i;
 
 	do {
-		for (i = 0; i < g->pool.n; i++) {
-			if (!inside(g, w, i, page, n) || poison_intact(g, i))
+		for (i = 0; i < n; i++) {
+			if (poison_intact(g, ids[i]))
 				continue;
 			g->stats.poison_violations++;
 			return;
@@ -99,54 +178,65 @@ static void watch(struct guest *g, const struct window *w, uint64_t page, uint64
 }
 
 /**
+ * poison_next() - Poison what the backend may have in hand, and watch it
+ */
+static void poison_next(struct guest *g, const struct ring *r, const struct range *range,
+			uint64_t ns)
+{
+	uint32_t ids[TARGETS_MAX], n = next_buffers(g, r, ids, TARGETS_MAX), keep = 0, i;
+
+	for (i = 0; i < n; i++) {
+		if (!inside(g, ids[i], range))
+			continue;
+		poison_fill(g, ids[i]);
+		ids[keep++] = ids[i];
+	}
+	if (!keep)
+		return;
+	watch(g, ids, keep, ns);
+	g->stats.poison_checks++;
+}
+
+/**
  * snatch() - Take pages away, and see whether they are let go
- * @w:		Window of receive buffers
- * @page:	First
- * @n:		How many
+ * @g:		Guest
+ * @pair:	Queue pair whose next buffers it is about
  * @ns:		How long to look
  */
-static int snatch(struct guest *g, struct window *w, uint64_t page, uint64_t n, uint64_t ns)
+static int snatch(struct guest *g, unsigned int pair, uint64_t ns)
 {
+	const struct ring *r = device_rx(&g->devices[0], pair);
 	struct viommu *iommu = &g->devices[0].iommu;
-	uint64_t size = n * sizeof(*w->entry);
+	struct window *w = &iommu->windows[WINDOW_RX];
+	struct range range = choose(g, r);
+	uint64_t iova = w->base + (range.first << iommu->shift);
+	uint64_t size = range.n * sizeof(*w->entry);
 	uint64_t *saved = malloc(size);
-	uint32_t i;
 	int err;
 
 	if (!saved)
 		return -ENOMEM;
-	memcpy(saved, w->entry + page, size);
-	memset(w->entry + page, 0, size);
-	err = viommu_invalidate(iommu, w->base + (page << iommu->shift), n << iommu->shift);
-	for (i = 0; !err && i < g->pool.n; i++)
-		if (inside(g, w, i, page, n))
-			poison_fill(g, i);
-	if (!err) {
-		watch(g, w, page, n, ns);
-		g->stats.poison_checks++;
-	}
-	memcpy(w->entry + page, saved, size);
+	memcpy(saved, w->entry + range.first, size);
+	memset(w->entry + range.first, 0, size);
+	err = viommu_invalidate(iommu, iova, range.n << iommu->shift);
+	if (!err)
+		poison_next(g, r, &range, ns);
+	memcpy(w->entry + range.first, saved, size);
 	free(saved);
-	return err;
+	return err ? err : viommu_push(iommu, iova, range.n << iommu->shift);
 }
 
 int snatch_run(struct guest *g)
 {
-	struct window *w = &g->devices[0].iommu.windows[WINDOW_RX];
 	uint64_t rng = random_seed(g->opt->seed);
 	int go;
 
 	for (;;) {
-		uint64_t page = random_next(&rng) % w->n_pages, n = 1;
-
-		go = receive_while(g, random_next(&rng) % RECEIVE_NS_MAX);
+		go = receive_some(g);
 		if (go <= 0)
 			return go;
-		if (random_next(&rng) % ALL_ONE_IN == 0) {
-			page = 0;
-			n = w->n_pages;
-		}
-		go = snatch(g, w, page, n, random_next(&rng) % WATCH_NS_MAX);
+		go = snatch(g, (unsigned int)(random_next(&rng) % g->opt->pairs),
+			    random_next(&rng) % WATCH_NS_MAX);
 		if (go < 0)
 			return go;
 	}
