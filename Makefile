@@ -140,6 +140,7 @@ TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 
 # What `install` makes, for `uninstall` to remove
 INSTALLED = $(SBINDIR)/vunetd $(BINDIR)/vunet-guest $(MANDIR)/man8/vunetd.8.gz \
+	$(MANDIR)/man1/vunet-guest.1.gz \
 	$(MANDIR)/man5/vunetd.conf.5.gz $(UNITDIR)/vunetd.service $(SYSUSERSDIR)/vunetd.conf \
 	$(TMPFILESDIR)/vunetd.conf $(EXAMPLEDIR)/vunetd.conf \
 	$(patsubst conf/examples/%,$(EXAMPLEDIR)/%,$(wildcard conf/examples/*.conf))
@@ -153,7 +154,9 @@ install: all ## install below $DESTDIR$PREFIX, the configuration in $DESTDIR/etc
 	$(Q)$(INSTALL_BIN) $(O)/vunet-guest $(DESTDIR)$(BINDIR)/vunet-guest
 	$(Q)$(INSTALL_DATA) docs/vunetd.8 $(DESTDIR)$(MANDIR)/man8/vunetd.8
 	$(Q)$(INSTALL_DATA) $(O)/vunetd.conf.5 $(DESTDIR)$(MANDIR)/man5/vunetd.conf.5
-	$(Q)gzip -9nf $(DESTDIR)$(MANDIR)/man8/vunetd.8 $(DESTDIR)$(MANDIR)/man5/vunetd.conf.5
+	$(Q)$(INSTALL_DATA) docs/vunet-guest.1 $(DESTDIR)$(MANDIR)/man1/vunet-guest.1
+	$(Q)gzip -9nf $(DESTDIR)$(MANDIR)/man1/vunet-guest.1 $(DESTDIR)$(MANDIR)/man8/vunetd.8 \
+		$(DESTDIR)$(MANDIR)/man5/vunetd.conf.5
 	$(Q)install -d $(DESTDIR)$(UNITDIR)
 	$(Q)sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/vunetd.service > $(DESTDIR)$(UNITDIR)/vunetd.service
 	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/vunetd.service
