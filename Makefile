@@ -94,7 +94,7 @@ demo: ## install what is missing, build, and show packets on their way for some 
 test: ## install what is missing, build, and run every test
 	$(Q)tests/setup.sh test lint
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=release all
-	$(Q)tests/run.sh unit asan tsan system install qemu lint
+	$(Q)tests/run.sh unit asan tsan nograce system install qemu lint
 
 .PHONY: check
 check: all ## run the fast tests: units and the daemon with the test guest

@@ -3,7 +3,7 @@
 # run.sh - Run groups of tests and add them up
 #
 # usage: tests/run.sh GROUP...
-#   unit asan tsan system install qemu lint
+#   unit asan tsan nograce system install qemu lint
 #
 # Prints a line for each test program or scenario, and the output of those that
 # fail; closes with "N passed, N failed" (", N skipped" where some could not run).
@@ -100,6 +100,8 @@ for group; do
 	asan) unit_tests asan . ;;
 	# What threads share: the IOTLB, the poll lists, the misses
 	tsan) unit_tests tsan 'race|threads|miss|pmd' ;;
+	# Without the grace period the race test must find what it looks for
+	nograce) unit_tests nograce iotlb_race ;;
 	system) listed tests/system/run.py ;;
 	install) listed tests/system/test_install.sh ;;
 	qemu) listed make -s test-qemu ;;

@@ -12,6 +12,7 @@
  * Needs no EAL, no hugepages and no second core (the reader of the last row then
  * shares the only one, and the row says little).
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -66,6 +67,7 @@ static uint64_t random_state = 1;
 
 static uint64_t random_below(uint64_t n)
 {
+	assert(n);
 	random_state ^= random_state << 13;
 	random_state ^= random_state >> 7;
 	random_state ^= random_state << 17;
@@ -121,6 +123,7 @@ static void prepare_walk(struct bench *b, const struct row *row) CTL_ONLY
 {
 	uint64_t stride = (uint64_t)IOTLB_N_HINTS << IOTLB_SPAN_SHIFT;
 
+	assert(row->arg);
 	for (uint64_t i = 0; i < row->arg; i++)
 		map_or_die(b, i * stride, row->size, HOST + i * 2 * row->size);
 	for (unsigned int i = 0; i < N_ADDRS; i++)

@@ -218,6 +218,7 @@ static double quartile(const struct scene *s, bool push, uint32_t len, unsigned 
 	uint32_t *bursts = calloc(rounds, sizeof(*bursts));
 	struct bench b;
 	double result;
+	uint32_t cycles;
 
 	thread_role_assume(&ctl_role);
 	thread_role_assume(&pmd_role);
@@ -228,7 +229,8 @@ static double quartile(const struct scene *s, bool push, uint32_t len, unsigned 
 		bursts[i] = push ? push_burst(&b, s, len) : pull_burst(&b, s, len);
 	stop(&b);
 	qsort(bursts, rounds, sizeof(*bursts), by_value);
-	result = (double)bursts[rounds / 4] / VQ_BURST;
+	cycles = bursts[rounds / 4];
+	result = (double)cycles / VQ_BURST;
 	free(bursts);
 	return result;
 }
