@@ -37,11 +37,11 @@ fail() {
 
 wait_for() { # pattern, file, what
     local i
-    for i in $(seq 100); do
+    for i in $(seq 300); do
         grep -q "$1" "$2" 2>/dev/null && return
         sleep 0.1
     done
-    fail "$3 within 10 s"
+    fail "$3 within 30 s"
 }
 
 [ "$(id -u)" = 0 ] || fail "it makes a TAP device and a network namespace: run it as root"
