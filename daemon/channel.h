@@ -79,8 +79,8 @@ int channel_receive(struct channel *ch) CTL_ONLY;
  *	or a payload larger than any known message's: the stream has no next
  *	message then
  */
-int channel_next(struct channel *ch, struct vu_msg *ret_msg, int *ret_fds,
-		 unsigned int *ret_n_fds) CTL_ONLY;
+int channel_next(struct channel *ch, struct vu_msg *ret_msg, int *ret_fds, unsigned int *ret_n_fds)
+	CTL_ONLY;
 
 /**
  * channel_send() - Send a message, or queue what the socket does not take now

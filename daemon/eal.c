@@ -201,9 +201,9 @@ int eal_start(const struct conf *conf)
 	err = eal_init(conf, &cpus, user_args);
 	if (err)
 		log_err("[dpdk]: EAL does not start: %s%s", strerror(-err),
-			conf->dpdk.hugepages == CONF_HUGEPAGES_REQUIRE ?
-				" (hugepages = require: are enough of them free?)" :
-				"");
+			conf->dpdk.hugepages == CONF_HUGEPAGES_REQUIRE
+				? " (hugepages = require: are enough of them free?)"
+				: "");
 	free(user_args);
 	return err;
 }

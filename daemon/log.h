@@ -28,11 +28,11 @@ void log_init(enum conf_log_level level);
  */
 void log_at(enum conf_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_err(...)     log_at(CONF_LOG_ERR, __VA_ARGS__)
+#define log_err(...)	 log_at(CONF_LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_at(CONF_LOG_WARNING, __VA_ARGS__)
-#define log_notice(...)  log_at(CONF_LOG_NOTICE, __VA_ARGS__)
-#define log_info(...)    log_at(CONF_LOG_INFO, __VA_ARGS__)
-#define log_debug(...)   log_at(CONF_LOG_DEBUG, __VA_ARGS__)
+#define log_notice(...)	 log_at(CONF_LOG_NOTICE, __VA_ARGS__)
+#define log_info(...)	 log_at(CONF_LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_at(CONF_LOG_DEBUG, __VA_ARGS__)
 
 /**
  * struct log_limit - At most LOG_LIMIT_BURST lines a second from one place

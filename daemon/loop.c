@@ -112,8 +112,8 @@ static struct loop_timer *next_timer(struct loop *loop)
 	struct loop_timer *first = NULL, *t;
 
 	LIST_FOREACH(t, &loop->timers, link)
-		if (!first || t->due_ns < first->due_ns)
-			first = t;
+	if (!first || t->due_ns < first->due_ns)
+		first = t;
 	return first;
 }
 

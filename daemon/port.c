@@ -35,7 +35,8 @@ static int port_probe(const struct conf_port *conf, uint16_t *ret_id)
 
 	if (err && err != -EEXIST)
 		return err;
-	RTE_ETH_FOREACH_MATCHING_DEV(id, conf->devargs, &it) {
+	RTE_ETH_FOREACH_MATCHING_DEV(id, conf->devargs, &it)
+	{
 		found = id;
 		rte_eth_iterator_cleanup(&it);
 		break;
@@ -58,10 +59,11 @@ static int port_probe(const struct conf_port *conf, uint16_t *ret_id)
  */
 static struct rte_mempool *port_pool(const struct conf_port *conf, uint16_t id)
 {
-	unsigned int n = conf->queues * (2u * conf->descriptors + 4 * VQ_BURST) +
-			 2 * PORT_POOL_CACHE;
+	unsigned int n =
+		conf->queues * (2u * conf->descriptors + 4 * VQ_BURST) + 2 * PORT_POOL_CACHE;
 	unsigned int frame = conf->mtu + PORT_FRAME_OVERHEAD;
-	unsigned int room = RTE_PKTMBUF_HEADROOM + RTE_MAX(frame, (unsigned int)RTE_MBUF_DEFAULT_DATAROOM);
+	unsigned int room =
+		RTE_PKTMBUF_HEADROOM + RTE_MAX(frame, (unsigned int)RTE_MBUF_DEFAULT_DATAROOM);
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "port%u", id);
@@ -170,9 +172,9 @@ static int port_setup(struct port *port)
 	}
 	/* What a single mbuf does not hold is more than the MTU; drivers
 	 * without MULTI_SEGS must never see a chain */
-	port->max_frame = eth.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS ?
-				  VQ_FRAME_MAX :
-				  (uint16_t)(conf->mtu + PORT_FRAME_OVERHEAD);
+	port->max_frame = eth.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+				  ? VQ_FRAME_MAX
+				  : (uint16_t)(conf->mtu + PORT_FRAME_OVERHEAD);
 	return 0;
 }
 
@@ -182,8 +184,8 @@ static int port_setup(struct port *port)
  */
 static void port_receive_mode(const struct port *port)
 {
-	int err = port->conf->promiscuous ? rte_eth_promiscuous_enable(port->id) :
-					    rte_eth_promiscuous_disable(port->id);
+	int err = port->conf->promiscuous ? rte_eth_promiscuous_enable(port->id)
+					  : rte_eth_promiscuous_disable(port->id);
 
 	if (err && err != -ENOTSUP)
 		log_warning("port %s: cannot set promiscuous = %s: %s", port->conf->name,

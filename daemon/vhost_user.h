@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VU_VERSION      0x1u
+#define VU_VERSION	0x1u
 #define VU_VERSION_MASK 0x3u
-#define VU_REPLY        (1u << 2)
-#define VU_NEED_REPLY   (1u << 3)
+#define VU_REPLY	(1u << 2)
+#define VU_NEED_REPLY	(1u << 3)
 
 #define VU_MAX_REGIONS 8 /* as many as the library maps */
 #define VU_MAX_FDS     8
