@@ -15,30 +15,28 @@
 #define MEM_0 offsetof(struct vu_memory, regions)
 #define MEM_8 sizeof(struct vu_memory)
 
-/* clang-format off: columns */
+/* clang-format off */
 /* What is not here was not offered: a front-end that sends it is refused */
 static const struct gate_request requests[VU_REQUEST_MAX] = {
-	/* request                  name                  size         fds replies handler */
-	[VU_GET_FEATURES] = {"GET_FEATURES", 0, 0, 0, true, gate_get_features},
-	[VU_SET_FEATURES] = {"SET_FEATURES", U64, U64, 0, false, gate_set_features},
-	[VU_SET_OWNER] = {"SET_OWNER", 0, 0, 0, false, gate_set_owner},
-	[VU_RESET_OWNER] = {"RESET_OWNER", 0, 0, 0, false, gate_reset_owner},
-	[VU_SET_MEM_TABLE] = {"SET_MEM_TABLE", MEM_0, MEM_8, 8, false, gate_set_mem_table},
-	[VU_SET_VRING_NUM] = {"SET_VRING_NUM", STATE, STATE, 0, false, gate_set_vring_num},
-	[VU_SET_VRING_ADDR] = {"SET_VRING_ADDR", ADDR, ADDR, 0, false, gate_set_vring_addr},
-	[VU_SET_VRING_BASE] = {"SET_VRING_BASE", STATE, STATE, 0, false, gate_set_vring_base},
-	[VU_GET_VRING_BASE] = {"GET_VRING_BASE", STATE, STATE, 0, true, gate_get_vring_base},
-	[VU_SET_VRING_KICK] = {"SET_VRING_KICK", U64, U64, 1, false, gate_set_vring_kick},
-	[VU_SET_VRING_CALL] = {"SET_VRING_CALL", U64, U64, 1, false, gate_set_vring_call},
-	[VU_SET_VRING_ERR] = {"SET_VRING_ERR", U64, U64, 1, false, gate_set_vring_err},
-	[VU_GET_PROTOCOL_FEATURES] = {"GET_PROTOCOL_FEATURES", 0, 0, 0, true,
-				      gate_get_protocol_features},
-	[VU_SET_PROTOCOL_FEATURES] = {"SET_PROTOCOL_FEATURES", U64, U64, 0, false,
-				      gate_set_protocol_features},
-	[VU_GET_QUEUE_NUM] = {"GET_QUEUE_NUM", 0, 0, 0, true, gate_get_queue_num},
-	[VU_SET_VRING_ENABLE] = {"SET_VRING_ENABLE", STATE, STATE, 0, false, gate_set_vring_enable},
-	[VU_SET_BACKEND_REQ_FD] = {"SET_BACKEND_REQ_FD", 0, U64, 1, false, gate_set_backend_req_fd},
-	[VU_IOTLB_MSG] = {"IOTLB_MSG", IOTLB, IOTLB, 0, false, gate_iotlb_msg},
+	/* request                    name                     least  most   fds replies handler */
+	[VU_GET_FEATURES]            = {"GET_FEATURES",           0,     0,     0,  true,  gate_get_features},
+	[VU_SET_FEATURES]            = {"SET_FEATURES",           U64,   U64,   0,  false, gate_set_features},
+	[VU_SET_OWNER]               = {"SET_OWNER",              0,     0,     0,  false, gate_set_owner},
+	[VU_RESET_OWNER]             = {"RESET_OWNER",            0,     0,     0,  false, gate_reset_owner},
+	[VU_SET_MEM_TABLE]           = {"SET_MEM_TABLE",          MEM_0, MEM_8, 8,  false, gate_set_mem_table},
+	[VU_SET_VRING_NUM]           = {"SET_VRING_NUM",          STATE, STATE, 0,  false, gate_set_vring_num},
+	[VU_SET_VRING_ADDR]          = {"SET_VRING_ADDR",         ADDR,  ADDR,  0,  false, gate_set_vring_addr},
+	[VU_SET_VRING_BASE]          = {"SET_VRING_BASE",         STATE, STATE, 0,  false, gate_set_vring_base},
+	[VU_GET_VRING_BASE]          = {"GET_VRING_BASE",         STATE, STATE, 0,  true,  gate_get_vring_base},
+	[VU_SET_VRING_KICK]          = {"SET_VRING_KICK",         U64,   U64,   1,  false, gate_set_vring_kick},
+	[VU_SET_VRING_CALL]          = {"SET_VRING_CALL",         U64,   U64,   1,  false, gate_set_vring_call},
+	[VU_SET_VRING_ERR]           = {"SET_VRING_ERR",          U64,   U64,   1,  false, gate_set_vring_err},
+	[VU_GET_PROTOCOL_FEATURES]   = {"GET_PROTOCOL_FEATURES",  0,     0,     0,  true,  gate_get_protocol_features},
+	[VU_SET_PROTOCOL_FEATURES]   = {"SET_PROTOCOL_FEATURES",  U64,   U64,   0,  false, gate_set_protocol_features},
+	[VU_GET_QUEUE_NUM]           = {"GET_QUEUE_NUM",          0,     0,     0,  true,  gate_get_queue_num},
+	[VU_SET_VRING_ENABLE]        = {"SET_VRING_ENABLE",       STATE, STATE, 0,  false, gate_set_vring_enable},
+	[VU_SET_BACKEND_REQ_FD]      = {"SET_BACKEND_REQ_FD",     0,     U64,   1,  false, gate_set_backend_req_fd},
+	[VU_IOTLB_MSG]               = {"IOTLB_MSG",              IOTLB, IOTLB, 0,  false, gate_iotlb_msg},
 };
 /* clang-format on */
 
