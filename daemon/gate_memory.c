@@ -134,6 +134,30 @@ static int memory_rehearse(const struct vu_memory *mem, const int *fds)
 	return err;
 }
 
+/**
+ * memory_release() - Have the library let go of the table it has
+ * @guest:	Guest with a table
+ * @msg:	Message with the next one, checked
+ * @fds:	Its descriptors
+ * Return: 0 or -errno
+ *
+ * The library keeps a table when the next one has the same addresses and sizes,
+ * whatever file and offset that is of.  So it is given another one in between: a
+ * byte less of the first region, and none of the others.
+ */
+static int memory_release(struct guest *guest, const struct vu_msg *msg, const int *fds) CTL_ONLY
+{
+	struct vu_msg call = *msg;
+	struct vu_memory mem = msg->payload.memory;
+
+	mem.n_regions = 1;
+	if (mem.regions[0].size > 1)
+		mem.regions[0].size--;
+	call.hdr.size = offsetof(struct vu_memory, regions[1]);
+	call.payload.memory = mem;
+	return library_call(&guest->lib, &call, fds, 1, false);
+}
+
 /*
  * The library unmaps the old table and maps the new one, so for that long the
  * device has neither rings that run nor translations (device.h, I3).
@@ -141,6 +165,7 @@ static int memory_rehearse(const struct vu_memory *mem, const int *fds)
 GATE_HANDLER(gate_set_mem_table)
 {
 	struct vu_memory mem = msg->payload.memory;
+	bool replaces = guest->dev.mem;
 	struct rte_vhost_memory *mapped;
 	int err = memory_check(&mem, msg->hdr.size, fds, n_fds);
 
@@ -150,7 +175,10 @@ GATE_HANDLER(gate_set_mem_table)
 		return err;
 	device_stop(&guest->dev);
 	device_forget_memory(&guest->dev);
-	err = library_call(&guest->lib, msg, fds, n_fds, false);
+	if (replaces)
+		err = memory_release(guest, msg, fds);
+	if (!err)
+		err = library_call(&guest->lib, msg, fds, n_fds, false);
 	if (!err)
 		err = library_memory(&guest->lib, &mapped);
 	if (!err)

@@ -107,6 +107,30 @@ static void test_set_mem_table_replaced_while_running(void **state)
 	}
 }
 
+/* The same addresses of another file, or of another place in the same one */
+static void test_set_mem_table_other_file(void **state)
+{
+	struct vu_memory m = {.n_regions = 1, .regions = {{GPA_0, 4096, USER_0, 0}}};
+	int fd = front_open(VM1), file = memfd_create("other", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(file, 4096), 0);
+	assert_int_equal(pwrite(file, "o", 1, 0), 1);
+	mem[0] = 'a';
+	mem[8192] = 'b';
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(send_table(fd, &m, &mem_fd, 1), 0);
+		assert_int_equal(*(char *)device_user_to_host(&guest(VM1)->dev, USER_0, 1), 'a');
+		m.regions[0].mmap_offset = 8192;
+		assert_int_equal(send_table(fd, &m, &mem_fd, 1), 0);
+		assert_int_equal(*(char *)device_user_to_host(&guest(VM1)->dev, USER_0, 1), 'b');
+		m.regions[0].mmap_offset = 0;
+		assert_int_equal(send_table(fd, &m, &file, 1), 0);
+		assert_int_equal(*(char *)device_user_to_host(&guest(VM1)->dev, USER_0, 1), 'o');
+	}
+	close(file);
+}
+
 /* The new table does not hold the rings: they stop, nothing else happens */
 static void test_set_mem_table_without_the_rings(void **state)
 {
@@ -324,6 +348,7 @@ int main(void)
 		GATE_TEST(test_set_mem_table_maps),
 		GATE_TEST(test_device_user_to_host_edges),
 		GATE_TEST(test_set_mem_table_replaced_while_running),
+		GATE_TEST(test_set_mem_table_other_file),
 		GATE_TEST(test_set_mem_table_without_the_rings),
 		GATE_TEST(test_set_mem_table_refused_silently),
 		GATE_TEST(test_set_mem_table_count),
