@@ -15,6 +15,7 @@
 
 #include <rte_vhost.h>
 
+#include "daemon/backing.h"
 #include "daemon/topology.h"
 #include "datapath/vq.h"
 #include "iotlb/iotlb.h"
@@ -211,6 +212,7 @@ void device_run(struct device *dev)
 
 void device_forget_memory(struct device *dev)
 {
+	backing_watch(dev->index, NULL);
 	iotlb_clear(dev->tlb);
 	iotlb_synchronize(dev->tlb);
 	free(dev->mem);
@@ -224,8 +226,8 @@ int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
 	iotlb_clear(dev->tlb);
 	iotlb_synchronize(dev->tlb);
 	if (mem) {
-		free(dev->mem);
 		dev->mem = mem;
+		backing_watch(dev->index, mem);
 	}
 	for (uint32_t i = 0; dev->mem && i < dev->mem->nregions; i++) {
 		const struct rte_vhost_mem_region *r = &dev->mem->regions[i];

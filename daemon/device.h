@@ -156,7 +156,8 @@ void device_forget_memory(struct device *dev) CTL_ONLY;
 /**
  * device_map_memory() - Take a memory table, or take the present one anew
  * @dev:	Stopped
- * @mem:	New table, owned by the device from now on; NULL for the present
+ * @mem:	New table, owned by the device from now on, which has forgotten the
+ *		former one; NULL for the present
  *
  * Return: 0, or -ENOSPC when it does not fit the IOTLB (logged)
  */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/backing.h"
 #include "daemon/container_of.h"
 #include "daemon/gate.h"
 #include "daemon/listen.h"
@@ -56,6 +57,17 @@ void guest_drop(struct guest *guest)
 	library_disconnect(&guest->lib);
 	log_notice("guest %s: disconnected", guest->conf->name);
 	guest_await(guest);
+}
+
+void guest_check(struct guest *guest)
+{
+	device_check(&guest->dev);
+	if (!backing_lost(guest->dev.index))
+		return;
+	log_warning("guest %s: its memory has lost its file (truncated, or hugepages ran out): "
+		    "closing the connection",
+		    guest->conf->name);
+	guest_drop(guest);
 }
 
 /**

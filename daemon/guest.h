@@ -101,6 +101,12 @@ void guest_close(struct guest *guest) CTL_ONLY;
 void guest_drop(struct guest *guest) CTL_ONLY;
 
 /**
+ * guest_check() - Look at what the PMD threads found wrong with a guest
+ * @guest:	Guest; dropped when its memory is gone
+ */
+void guest_check(struct guest *guest) CTL_ONLY;
+
+/**
  * guest_take_backend() - Take over the backend channel
  * @guest:	Guest
  * @fd:		Stream socket, owned by the guest from now on

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "daemon/backing.h"
 #include "daemon/container_of.h"
 #include "daemon/daemon.h"
 #include "daemon/eal.h"
@@ -318,6 +319,8 @@ static int daemon_main(const struct conf *conf) CTL_ONLY
 	err = loop_new(&daemon.loop);
 	if (!err)
 		err = signals_open(&signals, &daemon);
+	if (!err)
+		err = backing_start();
 	/* Before EAL, which keeps its own files in the same directory */
 	if (!err)
 		err = make_lib_dir(&daemon);

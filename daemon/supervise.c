@@ -84,7 +84,7 @@ static void look(struct loop_timer *timer)
 	if (all_moved(s) && s->watched)
 		(void)sd_notify(0, "WATCHDOG=1");
 	for (unsigned int i = 0; i < daemon->conf->n_guests; i++)
-		device_check(&daemon->guests[i].dev);
+		guest_check(&daemon->guests[i]);
 	tell_status(daemon);
 	if (daemon->conf->log.stats_s && now >= s->stats_due_ns) {
 		statistics_log_rates(s->stats);

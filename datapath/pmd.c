@@ -226,7 +226,8 @@ static void pmd_relax(unsigned int tries)
  * @set:	Set
  * @pmd:	Thread
  *
- * Signals are the control thread's: the new thread inherits a full mask.
+ * Signals are the control thread's: the new thread inherits a mask of all but
+ * what its own accesses can raise.
  *
  * Return: 0 or -errno, and then it does not run
  */
@@ -237,6 +238,7 @@ static int pmd_start(struct pmd_set *set, struct pmd *pmd)
 	int err, state;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); /* for guest memory that loses its file */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&pmd->id, NULL, pmd_main, pmd);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "daemon/backing.h"
 #include "iotlb/iotlb.h"
 
 static struct guest *guest(unsigned int i)
@@ -316,6 +317,67 @@ static void test_set_mem_table_over_the_bound(void **state)
 	close(file);
 }
 
+/* A guest whose front-end truncates its memory's file under the running rings */
+static void truncated(void (*shrink)(int file), bool viommu)
+{
+	struct vu_memory m = {.n_regions = 2,
+			      .regions = {{GPA_0, REGION_SIZE, USER_0, 0},
+					  {GPA_1, REGION_SIZE, USER_1, REGION_SIZE}}};
+	int file = memfd_create("short", MFD_CLOEXEC), fds[] = {file, file};
+	int fd = front_open(VM1), other = front_open(VM2);
+
+	thread_role_assume(&ctl_role);
+	assert_int_equal(backing_start(), 0); /* within a test the signal is cmocka's */
+	assert_int_equal(ftruncate(file, 2 * REGION_SIZE), 0);
+	front_negotiate(fd, viommu ? FEATURES | VIOMMU : FEATURES);
+	front_negotiate(other, FEATURES);
+	assert_int_equal(send_table(fd, &m, fds, 2), 0);
+	if (viommu)
+		front_map(fd);
+	front_ring(fd, 0, 0, viommu, -1);
+	front_ring(fd, 1, 0, viommu, -1);
+	front_ring(other, 1, 0, false, -1);
+	for (unsigned int i = 0; i < 10; i++)
+		serve();
+	guest_check(guest(VM1));
+	assert_true(front_alive(fd));
+
+	shrink(file);
+	SERVE_UNTIL(backing_lost(VM1));
+	guest_check(guest(VM1));
+	assert_true(front_ended(fd));
+	assert_false(backing_lost(VM1));
+
+	/* The other guest's packets go on, and this one may come again */
+	guest_offer(1, 0, 20, false, false);
+	SERVE_UNTIL(guest_used(1) == 20);
+	guest_check(guest(VM2));
+	assert_true(front_alive(other));
+	front_negotiate(front_open(VM1), FEATURES);
+	guest_check(guest(VM1));
+	assert_non_null(guest(VM1)->dev.mem);
+	close(file);
+}
+
+static void to_nothing(int file)
+{
+	assert_int_equal(ftruncate(file, 0), 0);
+}
+
+static void to_a_page(int file)
+{
+	assert_int_equal(ftruncate(file, 4096), 0);
+}
+
+static void test_backing_lost_truncated(void **state)
+{
+	truncated(to_nothing, false);
+	fixture_check(state);
+	truncated(to_nothing, true);
+	fixture_check(state);
+	truncated(to_a_page, true);
+}
+
 static void test_reset_owner(void **state)
 {
 	struct device *dev = &guest(VM1)->dev;
@@ -359,6 +421,7 @@ int main(void)
 		GATE_TEST(test_set_mem_table_unmappable),
 		GATE_TEST(test_set_mem_table_unmappable_together),
 		GATE_TEST(test_set_mem_table_over_the_bound),
+		GATE_TEST(test_backing_lost_truncated),
 		GATE_TEST(test_reset_owner),
 	};
 
