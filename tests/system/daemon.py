@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 
 from outcome import Failed, expect, expect_equal, wait_for
@@ -76,8 +77,10 @@ class Daemon:
         self.close()
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(path)
-        self.notify.setblocking(False)
         self.notes = []
+        # Whoever notifies waits for a reader once the socket's queue is full
+        threading.Thread(target=self._listen, args=(self.notify, self.notes),
+                         daemon=True).start()
         self.process = Process("vunetd", [*self.prefix, self.binary, "-c", self.config],
                                os.path.join(self.directory, "vunetd.log"),
                                dict(self.env, NOTIFY_SOCKET=path))
@@ -94,13 +97,17 @@ class Daemon:
                          f"{self.last_line()}")
         return "READY=1" in self.heard()
 
+    @staticmethod
+    def _listen(notify, notes):
+        while True:
+            datagram = notify.recv(4096)
+            if not datagram:
+                break
+            notes.append((time.monotonic(), datagram.decode()))
+
     def heard(self):
         """Return every line it sent on its notify socket so far."""
-        try:
-            while True:
-                self.notes += self.notify.recv(4096).decode().splitlines()
-        except BlockingIOError:
-            return self.notes
+        return [line for _, text in list(self.notes) for line in text.splitlines()]
 
     def last_line(self):
         """Return the last line it logged."""
@@ -157,6 +164,7 @@ class Daemon:
             self.process.close()
         if self.notify:
             path = self.notify.getsockname()
+            self.notify.shutdown(socket.SHUT_RDWR)
             self.notify.close()
             os.unlink(path)
             self.notify = None

@@ -17,10 +17,13 @@ class Report(dict):
     def __init__(self, text, status):
         super().__init__()
         self.status = status
+        self.complaint = ""
         for line in text.splitlines():
             name, equals, value = line.partition("=")
             if equals and name.isidentifier():
                 self[name] = _number(value)
+            elif line.startswith("vunet-guest: "):
+                self.complaint = line
 
     def __missing__(self, name):
         raise Failed(f"the guest reported no {name}")
@@ -79,6 +82,7 @@ def run(test, sockets, mode, **options):
 
 def expect_good(report):
     """Fail unless the guest finished, with frames and nothing wrong with them."""
+    expect(report.status != BACKEND, f"the guest gave up: {report.complaint}")
     wrong = {name: report[name] for name in ("lost", "reordered", "corrupt", "malformed",
                                              "ring_errors", "poison_violations")
              if report[name]}
@@ -87,10 +91,20 @@ def expect_good(report):
     expect(report["rx_frames"] > 0, "no frame reached the guest")
 
 
-def verify(test, path, **options):
-    """Run a verifying guest, fail unless every frame came back as it was."""
+def verify(test, path, attempts=3, **options):
+    """Run a verifying guest, fail unless every frame came back as it was.
+
+    A daemon waits a bounded time for buffers and for translations.  On a machine
+    so busy that the guest does not run for that long frames are dropped by right,
+    so lost ones, and nothing else, are given another chance.
+    """
     options.setdefault("duration", 1)
-    report = run(test, path, "verify", **options)
+    for attempt in range(attempts):
+        report = run(test, path, "verify", **options)
+        if report.status == BACKEND or not report["lost"]:
+            break
+        print(f"# attempt {attempt + 1} of {attempts}: lost {report['lost']} of "
+              f"{report['tx_frames']} frames", flush=True)
     expect_good(report)
     expect_equal(report["rx_frames"], report["tx_frames"], "frames that came back")
     return report
