@@ -9,6 +9,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/guest.h"
+#include "daemon/misses.h"
 #include "datapath/counters.h"
 #include "iotlb/iotlb.h"
 
@@ -58,17 +59,29 @@ static int iotlb_update(struct guest *guest, const struct vu_iotlb *m) CTL_ONLY
  *
  * A front-end that means the whole address space cannot write 2^64: it says 0
  * from 0, as vhost does.
+ *
+ * A question about a page that goes will not be answered any more, and guests
+ * use the same addresses again at once: the next miss there must be asked anew,
+ * not taken for a double.  So misses that wait in the queue, repetitions most
+ * of them of what has been answered, are looked at while they still translate,
+ * and questions about the range are forgotten.
  */
 static int iotlb_invalidate(struct guest *guest, const struct vu_iotlb *m) CTL_ONLY
 {
 	struct iotlb *tlb = guest->dev.tlb;
+	bool all = !m->iova && !m->size;
 	int err = 0;
 
-	if (!m->iova && !m->size)
+	misses_serve_all(guest->daemon);
+	if (all)
 		iotlb_clear(tlb);
 	else
 		err = iotlb_unmap(tlb, m->iova, m->size);
 	iotlb_synchronize(tlb);
+	if (all)
+		resolver_clear(&guest->resolver);
+	else if (!err || err == -ENOMEM)
+		resolver_forget(&guest->resolver, m->iova, m->size);
 	if (err == -ENOMEM)
 		err = 0; /* more was removed than asked for: it will miss again */
 	if (!err)

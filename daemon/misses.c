@@ -7,6 +7,8 @@
 #include "iotlb/iotlb.h"
 
 #define MISSES_BURST 64
+/* Bursts in as many misses as the queue holds */
+#define MISSES_ALL 64
 
 /**
  * miss_serve() - Have one miss asked for, unless that is pointless
@@ -37,4 +39,12 @@ unsigned int misses_serve(struct daemon *daemon)
 	for (unsigned int i = 0; i < n; i++)
 		miss_serve(daemon, &misses[i]);
 	return n;
+}
+
+void misses_serve_all(struct daemon *daemon)
+{
+	/* PMD threads go on posting: an end to it, whatever they do */
+	for (unsigned int i = 0; i < MISSES_ALL; i++)
+		if (misses_serve(daemon) < MISSES_BURST)
+			break;
 }

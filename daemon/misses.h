@@ -16,4 +16,10 @@
  */
 unsigned int misses_serve(struct daemon *daemon) CTL_ONLY;
 
+/**
+ * misses_serve_all() - Take everything that was posted before this call
+ * @daemon:	Daemon
+ */
+void misses_serve_all(struct daemon *daemon) CTL_ONLY;
+
 #endif /* VUNETD_MISSES_H */

@@ -143,6 +143,17 @@ void resolver_answer(struct resolver *r, uint64_t iova, uint64_t size, uint8_t p
 	}
 }
 
+void resolver_forget(struct resolver *r, uint64_t iova, uint64_t size)
+{
+	unsigned int i = 0;
+
+	while (i < r->n)
+		if (r->pending[i].iova - iova < size)
+			resolver_remove(r, i);
+		else
+			i++;
+}
+
 void resolver_clear(struct resolver *r)
 {
 	r->n = 0;

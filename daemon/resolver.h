@@ -15,6 +15,10 @@
  *      | answer       | timeout, none left: fault
  *      +--------------+----> RESTING ---- rested --> (none)
  *
+ * A question about a page that is invalidated is forgotten in either state: the
+ * front-end, which stays silent about what is not mapped, may have heard it too
+ * late, and the next miss there is about another mapping.
+ *
  * Who answers is not known here: @ask is how a front-end takes a question.
  *
  * Threads: control thread only; the counters may be read from any.
@@ -106,6 +110,14 @@ int resolver_miss(struct resolver *r, uint64_t iova, uint8_t perm) CTL_ONLY;
  * @perm:	What the mapping allows
  */
 void resolver_answer(struct resolver *r, uint64_t iova, uint64_t size, uint8_t perm) CTL_ONLY;
+
+/**
+ * resolver_forget() - A range has been invalidated: nobody answers any more
+ * @r:		Resolver
+ * @iova:	First address
+ * @size:	Bytes
+ */
+void resolver_forget(struct resolver *r, uint64_t iova, uint64_t size) CTL_ONLY;
 
 /**
  * resolver_clear() - Forget every question

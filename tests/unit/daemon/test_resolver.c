@@ -185,6 +185,24 @@ static void test_resolver_expired_answered_meanwhile(void **state)
 	assert_false(r.timer.armed);
 }
 
+static void test_resolver_forget(void **state)
+{
+	(void)state;
+	thread_role_assume(&ctl_role);
+	assert_int_equal(miss(0x1000, IOTLB_READ), 0);
+	assert_int_equal(miss(0x2fff, IOTLB_READ), 0);
+	assert_int_equal(miss(0x3000, IOTLB_READ), 0);
+	resolver_forget(&r, 0x2000, 0x1000);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(miss(0x1000, IOTLB_READ), -EALREADY);
+	assert_int_equal(miss(0x3000, IOTLB_READ), -EALREADY);
+	assert_int_equal(miss(0x2000, IOTLB_READ), 0); /* asked anew */
+	assert_int_equal(n_asked, 4);
+	resolver_forget(&r, 0, UINT64_MAX);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(r.counters.answered, 0);
+}
+
 static void test_resolver_miss_not_sent(void **state)
 {
 	(void)state;
@@ -296,6 +314,7 @@ int main(void)
 		TEST(test_resolver_expired_others_wait),
 		TEST(test_resolver_miss_beside_a_rest),
 		TEST(test_resolver_expired_answered_meanwhile),
+		TEST(test_resolver_forget),
 		TEST(test_resolver_miss_not_sent),
 		TEST(test_resolver_answer_what_it_covers),
 		TEST(test_resolver_answer_too_little_permission),
