@@ -62,10 +62,7 @@ static uint8_t *area_piece(struct vq *vq, struct vq_burst *b, struct vq_area *a,
 	uint8_t *p = vq_area_at(vq, a, off, 1);
 
 	if (!p) {
-		b->missed = true;
-		b->missed_area = true;
-		b->miss_iova = a->iova + off;
-		b->miss_perm = a->perm;
+		vq_area_missed(b, a, off);
 		return NULL;
 	}
 	*ret_len = RTE_MIN(n, a->win_len - (off - a->win_off));

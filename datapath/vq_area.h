@@ -28,7 +28,8 @@
  * @off:	First byte of the access
  * @n:		Bytes of the access, @off + @n is within the area
  *
- * Return: Host address, or NULL when the access straddles or does not translate
+ * Return: Host address; NULL when the access straddles, with a window that begins
+ *	in it, or when it does not translate, without a window
  */
 uint8_t *vq_area_move(struct vq *vq, struct vq_area *a, uint32_t off, uint32_t n) PMD_ONLY;
 
@@ -76,6 +77,20 @@ static __rte_always_inline uint8_t *vq_area_at(struct vq *vq, struct vq_area *a,
 	if (likely((uint64_t)(uint32_t)(off - a->win_off) + n <= a->win_len))
 		return a->host + (off - a->win_off);
 	return vq_area_move(vq, a, off, n);
+}
+
+/**
+ * vq_area_missed() - Note that a byte of an area did not translate
+ * @b:		Call
+ * @a:		Area
+ * @off:	Where
+ */
+static inline void vq_area_missed(struct vq_burst *b, const struct vq_area *a, uint32_t off)
+{
+	b->missed = true;
+	b->missed_area = true;
+	b->miss_iova = a->iova + off;
+	b->miss_perm = a->perm;
 }
 
 /**

@@ -26,11 +26,13 @@ static _Atomic uint16_t *notify_word(struct vq *vq, struct vq_burst *b, struct v
 				     uint32_t off) PMD_ONLY
 {
 	uint8_t *p = vq_area_at(vq, a, off, 2);
-	uint16_t unused;
 
 	if (likely(p && !((uintptr_t)p & 1)))
 		return (_Atomic uint16_t *)(void *)p;
-	if (p || vq_area_read(vq, b, a, off, &unused, 2))
+	/* Told by the window, not by a second look: it may be mapped meanwhile */
+	if (!p && !a->win_len)
+		vq_area_missed(b, a, off);
+	else
 		vq_break(vq);
 	return NULL;
 }

@@ -6,6 +6,7 @@
 #include "tests/unit/datapath/model_guest.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,12 +33,16 @@ void mg_eal_init(void)
 			       "--lcores=0",
 			       NULL};
 	static bool done;
+	cpu_set_t cpus;
 
 	thread_role_assume(&ctl_role);
 	if (done)
 		return;
 	done = true;
+	/* EAL binds the calling thread to a core; tests share what there is */
+	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
 	assert_true(rte_eal_init(RTE_DIM(argv) - 1, argv) >= 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(cpus), &cpus), 0);
 }
 
 uint32_t mg_rand(struct model_guest *g, uint32_t n)

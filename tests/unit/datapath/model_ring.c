@@ -169,7 +169,8 @@ void mg_set_no_interrupt(struct mg_ring *r, bool no)
 {
 	uint16_t flags = no ? VRING_AVAIL_F_NO_INTERRUPT : 0;
 
-	mg_write(r->g, r->cfg.avail, &flags, 2);
+	atomic_store_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.avail), flags,
+			      memory_order_relaxed);
 }
 
 uint16_t mg_used_flags(struct mg_ring *r)

@@ -429,6 +429,30 @@ static void test_hostile_index_jumps(void **state)
 	}
 }
 
+/* No page size does this; a front-end might: an index with its bytes apart */
+static void test_hostile_index_in_pieces(void **state)
+{
+	static uint8_t apart[8];
+
+	(void)state;
+	for (int used = 0; used < 2; used++) {
+		struct scene s;
+		uint64_t at;
+
+		scene_open(&s, false, V1);
+		good_chain(&s, 14);
+		mg_show(s.r);
+		at = 3 + (used ? s.r->cfg.used : s.r->cfg.avail);
+		thread_role_assume(&ctl_role);
+		assert_int_equal(iotlb_map(s.g->tlb, at, 1, apart, IOTLB_READ | IOTLB_WRITE), 0);
+		assert_int_equal(run(&s), 0);
+		assert_true(vq_broken(s.r->vq));
+		assert_int_equal(vq_counters(s.r->vq)->err_ring, 1);
+		assert_int_equal(apart[0], 0);
+		scene_close(&s);
+	}
+}
+
 static int start_with(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t used,
 		      uint16_t size, uint64_t features)
 {
@@ -620,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_within_merged_frame),
 		cmocka_unit_test(test_hostile_odd_is_not_bad),
 		cmocka_unit_test(test_hostile_index_jumps),
+		cmocka_unit_test(test_hostile_index_in_pieces),
 		cmocka_unit_test(test_hostile_config),
 		cmocka_unit_test(test_hostile_random),
 #ifndef __SANITIZE_THREAD__
