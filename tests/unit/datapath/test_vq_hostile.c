@@ -444,7 +444,7 @@ static void test_hostile_index_in_pieces(void **state)
 		mg_show(s.r);
 		at = 3 + (used ? s.r->cfg.used : s.r->cfg.avail);
 		thread_role_assume(&ctl_role);
-		assert_int_equal(iotlb_map(s.g->tlb, at, 1, apart, IOTLB_READ | IOTLB_WRITE), 0);
+		assert_true(iotlb_map(s.g->tlb, at, 1, apart, IOTLB_READ | IOTLB_WRITE) >= 0);
 		assert_int_equal(run(&s), 0);
 		assert_true(vq_broken(s.r->vq));
 		assert_int_equal(vq_counters(s.r->vq)->err_ring, 1);
