@@ -279,7 +279,7 @@ void device_check(struct device *dev)
 			continue;
 		ring->told = true;
 		log_warning("guest %s: ring %u is stopped: its available index jumped beyond "
-			    "the ring",
+			    "the ring, or its call eventfd was made to block",
 			    dev->conf->name, i);
 	}
 }

@@ -28,6 +28,7 @@
 #include <rte_pause.h>
 #include <rte_rcu_qsbr.h>
 
+#include "datapath/pmd_watch.h"
 #include "datapath/wire.h"
 
 /**
@@ -42,7 +43,7 @@ struct poll_list {
 	struct poll_entry entries[];
 };
 
-enum pmd_state { PMD_STARTING, PMD_RUNNING, PMD_FAILED };
+enum pmd_state { PMD_STARTING, PMD_RUNNING, PMD_FAILED, PMD_ENDED };
 
 /**
  * struct pmd - One thread
@@ -76,6 +77,7 @@ static_assert(offsetof(struct pmd, heartbeat) == RTE_CACHE_LINE_SIZE,
  * struct pmd_set - All threads; the control thread's
  * @qsbr:	Grace periods, all threads report to it
  * @retired:	Lists to be freed after the next grace period
+ * @watch:	Looks after the threads once all of them run
  * @n:		Number of threads
  * @n_started:	of which these run
  * @threads:	The threads
@@ -83,6 +85,7 @@ static_assert(offsetof(struct pmd, heartbeat) == RTE_CACHE_LINE_SIZE,
 struct pmd_set {
 	struct rte_rcu_qsbr *qsbr;
 	struct poll_list *retired;
+	struct pmd_watch *watch;
 	unsigned int n;
 	unsigned int n_started;
 	struct pmd threads[];
@@ -192,13 +195,15 @@ static void *pmd_main(void *arg)
 
 	thread_role_assume(&pmd_role);
 	pmd->err = pmd_enter(pmd);
-	/* Pairs with the acquire in pmd_start() */
+	/* Pairs with the acquire in pmd_await() */
 	atomic_store_explicit(&pmd->state, pmd->err ? PMD_FAILED : PMD_RUNNING,
 			      memory_order_release);
 	if (pmd->err)
 		return NULL;
 	pmd_loop(pmd);
 	pmd_leave(pmd);
+	/* Pairs with the acquire in pmd_await() */
+	atomic_store_explicit(&pmd->state, PMD_ENDED, memory_order_release);
 	return NULL;
 }
 
@@ -222,31 +227,47 @@ static void pmd_relax(unsigned int tries)
 }
 
 /**
+ * pmd_await() - Wait until a thread is no longer in a state
+ * @pmd:	Thread
+ * @state:	State it may be in
+ *
+ * Return: Its next state
+ */
+static int pmd_await(const struct pmd *pmd, int state)
+{
+	unsigned int tries = 0;
+	int now;
+
+	/* Pairs with the releases in pmd_main() */
+	while ((now = atomic_load_explicit(&pmd->state, memory_order_acquire)) == state)
+		pmd_relax(tries++);
+	return now;
+}
+
+/**
  * pmd_start() - Start a thread and see it run
  * @set:	Set
  * @pmd:	Thread
  *
  * Signals are the control thread's: the new thread inherits a mask of all but
- * what its own accesses can raise.
+ * what its own accesses can raise, and what ends a system call.
  *
  * Return: 0 or -errno, and then it does not run
  */
 static int pmd_start(struct pmd_set *set, struct pmd *pmd)
 {
-	unsigned int tries = 0;
 	sigset_t all, old;
 	int err, state;
 
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS); /* for guest memory that loses its file */
+	sigdelset(&all, PMD_WATCH_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&pmd->id, NULL, pmd_main, pmd);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
 		return -err;
-	/* Pairs with the release in pmd_main() */
-	while ((state = atomic_load_explicit(&pmd->state, memory_order_acquire)) == PMD_STARTING)
-		pmd_relax(tries++);
+	state = pmd_await(pmd, PMD_STARTING);
 	if (state == PMD_FAILED) {
 		pthread_join(pmd->id, NULL);
 		return pmd->err;
@@ -292,6 +313,27 @@ static struct pmd_set *pmd_set_alloc(const unsigned int *cores, unsigned int n)
 	return set;
 }
 
+/**
+ * pmd_watch_all() - Have the threads of a set watched
+ * @set:	Set whose threads all run
+ *
+ * Return: 0 or -errno
+ */
+static int pmd_watch_all(struct pmd_set *set) CTL_ONLY
+{
+	struct pmd_watched *threads = calloc(set->n, sizeof(*threads));
+	int err;
+
+	if (!threads)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < set->n; i++)
+		threads[i] = (struct pmd_watched){.id = set->threads[i].id,
+						  .heartbeat = &set->threads[i].heartbeat};
+	err = pmd_watch_new(threads, set->n, &set->watch);
+	free(threads);
+	return err;
+}
+
 int pmd_set_new(const unsigned int *cores, unsigned int n_cores, struct pmd_set **ret_set)
 {
 	struct pmd_set *set;
@@ -312,6 +354,11 @@ int pmd_set_new(const unsigned int *cores, unsigned int n_cores, struct pmd_set 
 			pmd_set_free(set);
 			return err;
 		}
+	}
+	err = pmd_watch_all(set);
+	if (err) {
+		pmd_set_free(set);
+		return err;
 	}
 	*ret_set = set;
 	return 0;
@@ -347,6 +394,10 @@ void pmd_set_free(struct pmd_set *set)
 		return;
 	for (unsigned int i = 0; i < set->n_started; i++)
 		atomic_store_explicit(&set->threads[i].stop, true, memory_order_relaxed);
+	/* The watch may be needed for a thread to end, and must not outlive one */
+	for (unsigned int i = 0; i < set->n_started; i++)
+		pmd_await(&set->threads[i], PMD_RUNNING);
+	pmd_watch_free(set->watch);
 	for (unsigned int i = 0; i < set->n_started; i++)
 		pthread_join(set->threads[i].id, NULL);
 	for (unsigned int i = 0; i < set->n; i++)

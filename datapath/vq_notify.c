@@ -3,6 +3,7 @@
  *
  * See vq_burst.h for the handshake.
  */
+#include <errno.h>
 #include <unistd.h>
 
 #include <rte_atomic.h>
@@ -104,7 +105,14 @@ void vq_notify(struct vq *vq)
 	}
 	/* Pairs with the release in vq_set_call() */
 	fd = atomic_load_explicit(&vq->call_fd, memory_order_acquire);
-	/* A full eventfd is an interrupt that is pending already */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
+	if (fd < 0)
+		return;
+	/* A full eventfd is an interrupt that is pending already; one that was made
+	 * to block stops its ring, because it stops this thread (pmd_watch.h) */
+	if (write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one)) {
 		COUNTER_ADD(vq->counters.calls, 1);
+	} else if (unlikely(errno == EINTR)) {
+		COUNTER_ADD(vq->counters.err_call, 1);
+		atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
+	}
 }

@@ -6,6 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "datapath/vq.h"
+
 #define FOREVER UINT64_C(0x100000000) /* a value no 32-bit field holds */
 
 static struct device *dev(unsigned int guest)
@@ -381,6 +383,34 @@ static void test_set_vring_call_changed_while_running(void **state)
 	close(b);
 }
 
+/*
+ * The descriptor is the front-end's as well: it can make it block again and fill
+ * it.  The thread that interrupts the guest must not stay in there.
+ */
+static void test_set_vring_call_made_to_block(void **state)
+{
+	int fd = front_open(VM1), other = front_open(VM2), call = eventfd(0, EFD_CLOEXEC);
+	const uint64_t full = UINT64_MAX - 1;
+
+	(void)state;
+	front_negotiate(fd, FEATURES);
+	front_negotiate(other, FEATURES);
+	front_ring(fd, 0, 0, false, call);
+	front_ring(fd, 1, 0, false, -1);
+	guest_offer(0, 0, 10, false, true);
+	SERVE_UNTIL(guest_used(0) == 10);
+	(void)take_event(call);
+	assert_int_equal(fcntl(call, F_SETFL, 0), 0);
+	assert_int_equal(write(call, &full, sizeof(full)), sizeof(full));
+	guest_offer(0, 10, 10, false, true);
+	SERVE_UNTIL(vq_broken(ring(0)->vq)); /* that ring is stopped, nothing else is */
+	guest_offer(1, 0, 10, false, false);
+	SERVE_UNTIL(guest_used(1) == 10);
+	front_ring(other, 0, 0, false, -1);
+	assert_true(front_alive(other));
+	close(call);
+}
+
 static void test_set_vring_kick_again(void **state)
 {
 	int fd = front_open(VM1), event = eventfd(0, EFD_CLOEXEC);
@@ -441,6 +471,7 @@ int main(void)
 		GATE_TEST(test_get_vring_base_never_ran),
 		GATE_TEST(test_get_vring_base_of_a_transmit_ring),
 		GATE_TEST(test_set_vring_call_changed_while_running),
+		GATE_TEST(test_set_vring_call_made_to_block),
 		GATE_TEST(test_set_vring_kick_again),
 		GATE_TEST(test_ring_broken_by_the_guest),
 	};
