@@ -74,8 +74,8 @@ static void parse_options(int argc, char **argv, struct options *ret_opts)
 {
 	static const struct option longopts[] = {
 		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-		{"help-conf", no_argument, NULL, 'm'},    {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},      {0},
+		{"help-conf", no_argument, NULL, 'm'},	  {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},	  {0},
 	};
 	int c;
 

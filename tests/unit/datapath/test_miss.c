@@ -222,6 +222,7 @@ static void test_vq_asks_for_its_areas(void **state)
 	(void)state;
 	scene_open(&s, 1, 1, 100, V1);
 	assert_int_equal(pull(&s, 1000), 0);
+	thread_role_assume(&pmd_role);
 	assert_true(vq_waits_for_translation(s.r->vq));
 	n = drain(&s, got, 64);
 	assert_int_equal(n, 3);
@@ -318,6 +319,7 @@ static void test_vq_sleeps(void **state)
 	assert_int_equal(drain(&s, got, 100), 5);
 	assert_int_equal(pull(&s, ms + 1), 0);
 	assert_int_equal(drain(&s, got, 100), 0);
+	thread_role_assume(&pmd_role);
 	assert_true(vq_waits_for_translation(s.r->vq));
 
 	mg_map_at(s.g, s.buf[0]);
@@ -334,6 +336,7 @@ static void test_vq_sleeps(void **state)
 	mg_map_at(s.g, s.buf[2]);
 	mg_map_at(s.g, s.buf[4]);
 	assert_int_equal(pull(&s, 2 * ms + 11), 3);
+	thread_role_assume(&pmd_role);
 	assert_false(vq_waits_for_translation(s.r->vq));
 	assert_int_equal(vq_counters(s.r->vq)->packets, 5);
 	scene_close(&s);
