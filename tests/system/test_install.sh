@@ -122,6 +122,7 @@ check "the daemon is in sbin" installed 755 usr/sbin/vunetd
 check "the test guest is in bin" installed 755 usr/bin/vunet-guest
 check "vunetd(8) is there" installed 644 usr/share/man/man8/vunetd.8.gz
 check "vunetd.conf(5) is there" installed 644 usr/share/man/man5/vunetd.conf.5.gz
+check "vunet-guest(1) is there" installed 644 usr/share/man/man1/vunet-guest.1.gz
 check "the unit is there" installed 644 usr/lib/systemd/system/vunetd.service
 check "sysusers.d is there" installed 644 usr/lib/sysusers.d/vunetd.conf
 check "tmpfiles.d is there" installed 644 usr/lib/tmpfiles.d/vunetd.conf
@@ -134,6 +135,7 @@ check "the shipped configuration is accepted" accepts_shipped
 check "a wrong configuration is refused with 2" refuses_bad
 check "mandoc finds no fault with vunetd(8)" lint_page usr/share/man/man8/vunetd.8.gz
 check "mandoc finds no fault with vunetd.conf(5)" lint_page usr/share/man/man5/vunetd.conf.5.gz
+check "mandoc finds no fault with vunet-guest(1)" lint_page usr/share/man/man1/vunet-guest.1.gz
 check "vunetd.conf(5) names every key of --help-conf" names_every_key
 check "systemd-analyze verify finds no fault" verify_unit
 exposure=$(unit_exposure)
