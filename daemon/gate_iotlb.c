@@ -6,9 +6,11 @@
  * invalidation is a promise: nobody touches the old page any more.
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "daemon/gate.h"
 #include "daemon/guest.h"
+#include "daemon/log.h"
 #include "daemon/misses.h"
 #include "datapath/counters.h"
 #include "iotlb/iotlb.h"
@@ -36,6 +38,8 @@ static int iotlb_update(struct guest *guest, const struct vu_iotlb *m) CTL_ONLY
 	void *host = device_user_to_host(&guest->dev, m->user_addr, m->size);
 	int err;
 
+	log_debug("guest %s: update 0x%" PRIx64 " + 0x%" PRIx64 ", access %u", guest->conf->name,
+		  m->iova, m->size, m->perm);
 	if (!m->perm || m->perm & ~(IOTLB_READ | IOTLB_WRITE))
 		return -EINVAL;
 	if (!host)
@@ -72,6 +76,8 @@ static int iotlb_invalidate(struct guest *guest, const struct vu_iotlb *m) CTL_O
 	bool all = !m->iova && !m->size;
 	int err = 0;
 
+	log_debug("guest %s: invalidate 0x%" PRIx64 " + 0x%" PRIx64, guest->conf->name, m->iova,
+		  m->size);
 	misses_serve_all(guest->daemon);
 	if (all)
 		iotlb_clear(tlb);

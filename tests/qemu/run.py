@@ -30,12 +30,12 @@ BOOT_SECONDS = {True: 60, False: 180}
 
 # name: (vIOMMU, checks in order)
 SCENARIOS = {
-    "strict": ("intel-strict", [checks.behind_strict_iommu, *checks.TRAFFIC,
+    "strict": ("intel-strict", [checks.behind_strict_iommu, checks.ats_on, *checks.TRAFFIC,
                                 checks.rebind, checks.reboot, checks.restart]),
     "off": ("off", [checks.not_behind_iommu, *checks.TRAFFIC,
                     checks.restart]),
     "virtio": ("virtio-strict", [checks.behind_strict_iommu, *checks.TRAFFIC]),
-    "lazy": ("intel-lazy", [checks.behind_lazy_iommu, *checks.TRAFFIC]),
+    "lazy": ("intel-lazy", [checks.behind_lazy_iommu, checks.ats_on, *checks.TRAFFIC]),
 }
 DEFAULT = ["strict", "off"]
 

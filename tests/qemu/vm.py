@@ -40,7 +40,10 @@ def _machine(qemu, kvm, image, console, shell, append):
 def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
     """Return the command line; docs/guests.md explains each part."""
     device, append = VIOMMU[viommu]
-    net = "virtio-net-pci,netdev=net0,mac=52:54:00:12:34:56,disable-legacy=on,romfile="
+    # Straight on pcie.0 the device would not be a PCI Express one, and ats=on
+    # would silently do nothing
+    net = ("virtio-net-pci,bus=port0,netdev=net0,mac=52:54:00:12:34:56,"
+           "disable-legacy=on,romfile=")
     if device:
         net += ",iommu_platform=on,ats=on"
     if not kvm:
@@ -51,6 +54,7 @@ def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
             *device,
             "-chardev", f"socket,id=vhost0,path={vhost},reconnect=1",
             "-netdev", "vhost-user,id=net0,chardev=vhost0",
+            "-device", "pcie-root-port,id=port0,chassis=1",
             "-device", net]
 
 
@@ -119,6 +123,8 @@ class Guest:
             data = self.sock.recv(65536)
         except socket.timeout:
             return
+        except ConnectionError:
+            data = b""
         if not data:
             raise Died(f"QEMU ended with {self.process.poll()}")
         self.pending += data
@@ -138,5 +144,5 @@ def kvm_usable(qemu, image):
         try:
             Guest(command, shell, os.devnull, KVM_TRIAL_SECONDS).stop()
             return True
-        except (Timeout, Died):
+        except (Timeout, Died, OSError):
             return False
