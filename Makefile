@@ -114,7 +114,7 @@ bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=2 REPEATS=3 CELLS
 		--output build/bench.md $(CELLS)
 
 .PHONY: test-qemu
-test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS="strict off")
+test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS=strict: only that)
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)
 
 # --- Documentation and installation ---

@@ -37,14 +37,13 @@ SCENARIOS = {
     "virtio": ("virtio-strict", [checks.behind_strict_iommu, *checks.TRAFFIC]),
     "lazy": ("intel-lazy", [checks.behind_lazy_iommu, checks.ats_on, *checks.TRAFFIC]),
 }
-DEFAULT = ["strict", "off"]
 
 
 def parse():
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO",
-                        help=f"of {', '.join(SCENARIOS)}; default: {' '.join(DEFAULT)}")
+                        help=f"of {', '.join(SCENARIOS)}; default: all")
     parser.add_argument("--vunetd", default=os.path.join(TOP, "build/release/vunetd"))
     parser.add_argument("--reference", action="store_true",
                         help="run dpdk-testpmd with net_vhost instead, for comparison")
@@ -175,7 +174,7 @@ def main():
     print(f"# qemu: accelerator {'KVM' if kvm else 'TCG'}, backend "
           f"{'dpdk-testpmd' if options.reference else options.vunetd}", flush=True)
     passed = failed = 0
-    for name in options.scenarios or DEFAULT:
+    for name in options.scenarios or SCENARIOS:
         run = Run(name, options)
         run.run(kvm)
         passed += run.passed
