@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """netns.py - Network namespaces and the interfaces in them"""
 
+import os
 import shutil
 
 from outcome import Skipped, expect, wait_for
-from process import run
+from process import Process, run
 
 
 class Namespace:
     """A named network namespace."""
 
     def __init__(self, test, name):
+        self.test = test
         self.name = name
         run(["ip", "netns", "add", name])
         test.callback(run, ["ip", "netns", "del", name], check=False)
@@ -24,6 +26,14 @@ class Namespace:
     def run(self, *command, seconds=20, check=True):
         """Run a command inside to its end."""
         return run([*self.prefix, *command], seconds, check)
+
+    def start(self, *command):
+        """Run a command inside beside the test, return its Process."""
+        log = os.path.join(self.test.directory(), "command.log")
+        process = Process(command[0], [*self.prefix, *command], log)
+        self.test.callback(process.close)
+        self.test.show(log)
+        return process
 
     def ip(self, *args):
         """Run ip inside."""

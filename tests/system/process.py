@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 
-from outcome import Failed
+from outcome import Failed, expect, wait_for
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,8 +34,9 @@ class Process:
         self.name = name
         self.log = log
         with open(log, "ab") as output:
-            output.write(("$ " + " ".join(command) + "\n").encode())
+            output.write(("$ " + " ".join(command).replace("\n", "; ") + "\n").encode())
             output.flush()
+            self.start = output.tell()
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                                           stderr=subprocess.STDOUT, env=env,
                                           preexec_fn=prepare)
@@ -48,11 +49,22 @@ class Process:
     def text(self):
         """What it has written so far."""
         with open(self.log, encoding="utf-8", errors="replace") as file:
+            file.seek(self.start)
             return file.read()
 
     def alive(self):
         """Tell whether it still runs."""
         return self.popen.poll() is None
+
+    def wait_text(self, text, seconds=10):
+        """Wait until it has written something."""
+
+        def probe():
+            found = text in self.text()
+            expect(found or self.alive(), f"{self.name} ended before it said {text!r}")
+            return found
+
+        wait_for(f"{text!r} from {self.name}", probe, seconds)
 
     def wait(self, seconds):
         """Wait for its end, return its exit status."""

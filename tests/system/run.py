@@ -132,6 +132,7 @@ class Tally:
 
     def __init__(self):
         self.counts = {"ok": 0, "not ok": 0, "skip": 0}
+        self.seconds = {}
 
     def say(self, verdict, name, reason=""):
         """Print and count one result."""
@@ -146,6 +147,7 @@ class Tally:
 def run_one(name, function, options, shared, tally):
     """Run one test and print its line."""
     test = Test(options, shared)
+    begin = time.monotonic()
     try:
         with time_limit(getattr(function, "seconds", TEST_SECONDS)):
             function(test)
@@ -158,6 +160,7 @@ def run_one(name, function, options, shared, tally):
             show_tail(log)
     finally:
         test.close()
+        tally.seconds[name] = time.monotonic() - begin
 
 
 def run_file(stem, options, tally):
@@ -205,6 +208,8 @@ def main():
     if options.list:
         return 0
     print(f"# system tests: {time.monotonic() - begin:.0f} s with {options.build}")
+    for name in sorted(tally.seconds, key=tally.seconds.get)[:-6:-1]:
+        print(f"#   {tally.seconds[name]:.1f} s {name}")
     print(tally.summary())
     if not any(tally.counts.values()):
         print("no test has such a name", file=sys.stderr)

@@ -22,7 +22,9 @@ COUNT = {"static-demand": 20000, "static-push": 20000, "dynamic": 500}
 def set_up(shared):
     """Start a daemon with a wire that returns what is sent, and one that floods."""
     shared.daemon = Daemon(shared, {"loop": {"wire": "ring"}, "flood": {"wire": "null"}},
-                           {"ring": "net_ring0", "null": "net_null0"}).start()
+                           {"ring": "net_ring0", "null": "net_null0"},
+                           # Whatever waits for a question to be repeated is lost
+                           iotlb={"miss_timeout_ms": 60000}).start()
 
 
 def check_translated(report, viommu, mapping):
