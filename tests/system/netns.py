@@ -56,6 +56,12 @@ class Namespace:
         there = ["netns", other.name] if other else []
         self.ip("link", "add", here, "type", "veth", "peer", "name", peer, *there)
 
+    def offloads_off(self, interface):
+        """Have frames leave an interface complete, with checksums, and not merged."""
+        need("ethtool")
+        self.run("ethtool", "-K", interface, "tx", "off", "gso", "off", "tso", "off",
+                 "gro", "off", check=False)
+
     def ping(self, address, count=5, size=56):
         """Ping an address until the first answer, then expect every answer.
 

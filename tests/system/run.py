@@ -26,6 +26,7 @@ from outcome import Failed, Skipped
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 TAIL_LINES = 30
+REASON_CHARS = 500
 TEST_SECONDS = 60
 
 
@@ -105,7 +106,7 @@ def show_tail(path):
 def reason_of(error):
     """Return one line that says why a test failed."""
     if isinstance(error, (Failed, Skipped, TookTooLong)):
-        return " / ".join(str(error).splitlines())
+        return " / ".join(str(error).splitlines())[:REASON_CHARS]
     where = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
 
