@@ -54,12 +54,12 @@ class Cell:
     def guest(self):
         """Options of vunet-guest.
 
-        The peer asks for read and write on receive, and needs rings in one
-        piece, so both get that.  In dynamic mode a buffer is mapped, missed,
+        The peer asks for read and write on receive, and corrupts memory unless
+        each ring and each buffer is in one piece, so both get that.  In dynamic mode a buffer is mapped, missed,
         answered, used and invalidated for every frame.
         """
         words = ["--mode", self.mode, "--viommu", self.viommu, "--buffers", str(BUFFERS),
-                 "--mergeable", "on", "--rw", "--rings", "contiguous"]
+                 "--mergeable", "on", "--rw", "--rings", "contiguous", "--aligned"]
         if self.mode == "tx":
             words += ["--size", str(self.size)]
         if self.viommu != "off":

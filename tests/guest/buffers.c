@@ -11,10 +11,7 @@ void pool_layout(struct pool *p, struct arena *a, uint32_t n, uint32_t buf_size,
 	p->n = n;
 	p->buf_size = buf_size;
 	p->stride = (buf_size + BUF_ALIGN - 1) / BUF_ALIGN * BUF_ALIGN;
-	if (straddle)
-		p->off = arena_take(a, p->stride, BUF_ALIGN, true);
-	else
-		p->off = arena_take(a, p->stride, BUF_ALIGN, false);
+	p->off = arena_take(a, p->stride, BUF_ALIGN, straddle);
 	arena_take(a, (uint64_t)(n - 1) * p->stride, BUF_ALIGN, false);
 }
 

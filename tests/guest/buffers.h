@@ -67,7 +67,7 @@ struct pool {
  * @a:		Arena of buffers
  * @n:		How many
  * @buf_size:	Bytes each
- * @straddle:	Let the first cross a (huge) page
+ * @straddle:	Let the first cross a page, and with it more of those behind
  */
 void pool_layout(struct pool *p, struct arena *a, uint32_t n, uint32_t buf_size, bool straddle);
 

@@ -19,7 +19,7 @@
 #define ALIVE_ROUNDS (TICK_ROUNDS * 1024)
 
 /* Idle rounds after which others on this processor are let run */
-#define IDLE_ROUNDS 256
+#define IDLE_ROUNDS 16
 
 volatile sig_atomic_t guest_stop;
 
@@ -50,7 +50,8 @@ static void lay_out(struct guest *g)
 	if (!buffers)
 		buffers = 2 * opt->ring_size * opt->pairs * g->n_devices;
 	/* Half a huge page left empty is no loss in a sparse file only */
-	pool_layout(&g->pool, &g->mem.buffers, buffers, opt->buf_size, opt->pages == 12);
+	pool_layout(&g->pool, &g->mem.buffers, buffers, opt->buf_size,
+		    opt->pages == 12 && !opt->aligned);
 }
 
 /**

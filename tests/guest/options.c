@@ -103,6 +103,8 @@ static const struct spec specs[] = {
 	 "buffers cycled through; 0: twice the ring entries"},
 	{"buf-size", 0, KIND_U32, O(buf_size), 128, 65600, 2048, NULL,
 	 "bytes per buffer, 12 of them for the virtio header"},
+	{"aligned", 0, KIND_FLAG, O(aligned), 0, 0, 0, NULL,
+	 "start buffers at a page, so that those of 2048 bytes cross none"},
 	{"mergeable", 0, KIND_CHOICE, O(mergeable), 0, 0, 1, on_off, "mergeable receive buffers"},
 	{"indirect", 0, KIND_FLAG, O(indirect), 0, 0, 0, NULL, "use indirect descriptors"},
 	{"chain", 0, KIND_U32, O(chain), 1, 32, 1, NULL, "descriptors per buffer"},

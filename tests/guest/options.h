@@ -45,6 +45,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @ring_size:	Entries per ring
  * @buffers:	Buffers in the pool, 0 for twice the ring entries
  * @buf_size:	Bytes per buffer, virtio header included
+ * @aligned:	The first buffer starts a page, so that none of 2048 bytes crosses one
  * @mergeable:	Offer VIRTIO_NET_F_MRG_RXBUF
  * @indirect:	Offer and use VIRTIO_RING_F_INDIRECT_DESC
  * @chain:	Descriptors per buffer
@@ -83,6 +84,7 @@ struct options {
 	uint32_t ring_size;
 	uint32_t buffers;
 	uint32_t buf_size;
+	bool aligned;
 	uint32_t mergeable;
 	bool indirect;
 	uint32_t chain;
