@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 
 #include "daemon/backing.h"
 #include "iotlb/iotlb.h"
@@ -261,6 +262,45 @@ static void test_set_mem_table_no_file(void **state)
 	close(empty);
 }
 
+/* A file that has a name in memory is as good as a memfd */
+static void test_set_mem_table_named_file(void **state)
+{
+	struct vu_memory m = {.n_regions = 1, .regions = {{0, 4096, USER_0, 0}}};
+	char path[] = "/dev/shm/test_gate.XXXXXX";
+	int file = mkstemp(path);
+
+	(void)state;
+	assert_true(file >= 0);
+	assert_int_equal(ftruncate(file, 4096), 0);
+	assert_int_equal(send_table(front_open(VM2), &m, &file, 1), 0);
+	unlink(path);
+	close(file);
+}
+
+/*
+ * A file system that is neither known to be memory nor on a block device could
+ * be FUSE, where a process answers page faults.  ramfs stands for it here.
+ */
+static void test_set_mem_table_other_file_system(void **state)
+{
+	char dir[] = "/tmp/test_gate_ramfs.XXXXXX", path[64];
+	int file;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	if (mount("none", dir, "ramfs", 0, NULL)) {
+		rmdir(dir);
+		skip(); /* only root may mount */
+	}
+	snprintf(path, sizeof(path), "%s/file", dir);
+	file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(file, 4096), 0);
+	refused_region((struct vu_region){0, 4096, USER_0, 0}, file);
+	close(file);
+	assert_int_equal(umount(dir), 0);
+	rmdir(dir);
+}
+
 /* What cannot be mapped costs nothing, however often it is tried */
 static void test_set_mem_table_unmappable(void **state)
 {
@@ -418,6 +458,8 @@ int main(void)
 		GATE_TEST(test_set_mem_table_bad_region),
 		GATE_TEST(test_set_mem_table_overlap),
 		GATE_TEST(test_set_mem_table_no_file),
+		GATE_TEST(test_set_mem_table_named_file),
+		GATE_TEST(test_set_mem_table_other_file_system),
 		GATE_TEST(test_set_mem_table_unmappable),
 		GATE_TEST(test_set_mem_table_unmappable_together),
 		GATE_TEST(test_set_mem_table_over_the_bound),
