@@ -8,11 +8,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+void vu_close_fd(int fd)
+{
+	static const struct linger none = {0};
+
+	/* Of a TCP socket that lingers the last close() waits, for as long as its
+	 * owner wished; anything else refuses the option */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+}
+
 void vu_close_fds(int *fds, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		if (fds[i] >= 0)
-			close(fds[i]);
+			vu_close_fd(fds[i]);
 		fds[i] = -1;
 	}
 }
@@ -64,7 +74,7 @@ void channel_close(struct channel *ch)
 	vu_close_fds(ch->fds, ch->n_fds);
 	ch->n_fds = 0;
 	if (ch->fd >= 0)
-		close(ch->fd);
+		vu_close_fd(ch->fd);
 	ch->fd = -1;
 }
 

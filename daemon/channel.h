@@ -122,6 +122,12 @@ static inline bool channel_pending(const struct channel *ch)
 ssize_t vu_receive(int fd, void *buf, size_t len, int *ret_fds, unsigned int *ret_n_fds);
 
 /**
+ * vu_close_fd() - Close a descriptor that a front-end passed, without waiting
+ * @fd:	Descriptor
+ */
+void vu_close_fd(int fd);
+
+/**
  * vu_close_fds() - Close descriptors and mark them closed
  * @fds:	Descriptors, those below 0 are skipped
  * @n:		How many

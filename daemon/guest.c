@@ -195,7 +195,7 @@ int guest_take_backend(struct guest *guest, int fd)
 	int type;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM) {
-		close(fd);
+		vu_close_fd(fd);
 		return -ENOTSOCK;
 	}
 	backend_drop(guest);

@@ -2,6 +2,7 @@
 /* test_gate_table.c - Messages that fit no row of the gate's table */
 #include "tests/unit/daemon/gate_fixture.h"
 
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 
 #define U64   sizeof(uint64_t)
@@ -214,6 +215,53 @@ static void test_gate_serve_glued(void **state)
 	}
 }
 
+/* A connected TCP socket whose close() would wait for data to be read */
+static int lingering(int *ret_peer)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+	static const char data[65536];
+	socklen_t len = sizeof(sin);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sin, &len), 0);
+	(void)connect(fd, (struct sockaddr *)&sin, sizeof(sin));
+	*ret_peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(*ret_peer >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	close(listener);
+	return fd;
+}
+
+/* As a surplus descriptor, as one that never becomes a message's, as a channel */
+static void test_gate_serve_lingering_socket(void **state)
+{
+	int fd, peer, sock;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		fd = front_open(VM1);
+		sock = lingering(&peer);
+		if (i == 0)
+			front_send(fd, VU_SET_OWNER, 0, NULL, 0, &sock, 1);
+		else if (i == 1)
+			send_with_fds(fd, "1", 1, &sock, 1);
+		else
+			front_send(fd, VU_SET_BACKEND_REQ_FD, 0, NULL, 0, &sock, 1);
+		close(sock); /* the daemon's is the last */
+		for (unsigned int round = 0; round < 5; round++)
+			serve();
+		front_close(fd);
+		SERVE_UNTIL(fixture.guests[VM1].front.fd < 0);
+		close(peer);
+	}
+}
+
 /* Replies that are not read wait, but not without end */
 static void test_gate_serve_replies_not_read(void **state)
 {
@@ -270,6 +318,7 @@ int main(void)
 		GATE_TEST(test_gate_serve_payload_withheld),
 		GATE_TEST(test_gate_serve_leaves_in_the_middle),
 		GATE_TEST(test_gate_serve_glued),
+		GATE_TEST(test_gate_serve_lingering_socket),
 		GATE_TEST(test_gate_serve_replies_not_read),
 		GATE_TEST(test_gate_serve_replies_read_late),
 	};
