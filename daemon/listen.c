@@ -105,12 +105,11 @@ int listen_open(const struct conf_guest *conf, int *ret_fd)
 	err = bind_private(fd, conf);
 	if (err)
 		goto close_fd;
-	if ((conf->owner != (uid_t)-1 || conf->group != (gid_t)-1) &&
-	    lchown(conf->socket, conf->owner, conf->group)) {
-		err = -errno;
-		goto remove;
-	}
-	if (chmod(conf->socket, conf->perm) || listen(fd, 1)) {
+	/* Permissions first: once it is another's, changing them takes a privilege more */
+	if (chmod(conf->socket, conf->perm) ||
+	    ((conf->owner != (uid_t)-1 || conf->group != (gid_t)-1) &&
+	     lchown(conf->socket, conf->owner, conf->group)) ||
+	    listen(fd, 1)) {
 		err = -errno;
 		goto remove;
 	}
