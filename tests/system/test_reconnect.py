@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""test_reconnect.py - Front-ends come and go, and leave nothing behind"""
+
+import signal
+import time
+
+from daemon import Daemon
+from guest import Guest, run, verify
+from outcome import expect, expect_equal, wait_for
+
+TIMES = 50
+
+
+def start(test):
+    """Start a daemon with a wire that returns what is sent."""
+    return Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"}).start()
+
+
+def idle_fds(daemon):
+    """Return the number of open files once the last front-end has left."""
+    wait_for("the front-end to have left",
+             lambda: daemon.log().count(": connected") == daemon.log().count(": disconnected"))
+    return daemon.fds()
+
+
+def test_no_file_stays_open(test):
+    """After fifty front-ends as many files are open as after the first."""
+    daemon = start(test)
+    run(test, daemon.sockets["vm1"], "verify", viommu="4k", count=10, duration=10)
+    before = idle_fds(daemon)
+    for number in range(TIMES):
+        run(test, daemon.sockets["vm1"], "verify", viommu=("4k", "off", "2m")[number % 3],
+            count=10, duration=10)
+    expect_equal(idle_fds(daemon), before, "open files")
+    daemon.stop()
+    expect_equal(daemon.total("guest vm1", "connections"), TIMES + 1, "connections")
+
+
+def test_front_ends_that_are_killed(test):
+    """A front-end that dies under load leaves nothing, and the next one is served."""
+    daemon = start(test)
+    verify(test, daemon.sockets["vm1"], viommu="4k", count=10, duration=10)
+    before = idle_fds(daemon)
+    for number in range(10):
+        guest = Guest(test, daemon.sockets["vm1"], "verify",
+                      viommu="4k", map=("static-demand", "dynamic")[number % 2])
+        wait_for("the front-end to be served",
+                 lambda: daemon.log().count(": connected") > daemon.log().count(": disconnected"))
+        time.sleep(0.03 * number)
+        guest.process.signal(signal.SIGKILL)
+        guest.process.wait(10)
+        expect_equal(idle_fds(daemon), before, "open files")
+    verify(test, daemon.sockets["vm1"], viommu="4k", count=5000, duration=10)
+    expect(daemon.process.alive(), "vunetd ended")
+
+
+def test_a_second_front_end_waits_its_turn(test):
+    """It is served when the first has left, which loses nothing meanwhile."""
+    daemon = start(test)
+    first = Guest(test, daemon.sockets["vm1"], "verify", viommu="4k", duration=2)
+    wait_for("the first front-end to be served", lambda: ": connected" in daemon.log())
+    second = Guest(test, daemon.sockets["vm1"], "verify", viommu="4k", count=1000, duration=10,
+                   timeout=20000)
+    report = first.wait()
+    expect_equal((report.status, report["lost"]), (0, 0), "the first one's status and losses")
+    expect_equal(daemon.log().count(": connected"), 1 + (": disconnected" in daemon.log()),
+                 "front-ends served")
+    report = second.wait()
+    expect_equal((report.status, report["rx_frames"]), (0, 1000), "the second one's")
