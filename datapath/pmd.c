@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_cycles.h>
 #include <rte_errno.h>
@@ -30,6 +29,7 @@
 
 #include "datapath/pmd_watch.h"
 #include "datapath/wire.h"
+#include "iotlb/quiesce.h"
 
 /**
  * struct poll_list - What one thread polls; immutable once published
@@ -208,25 +208,6 @@ static void *pmd_main(void *arg)
 }
 
 /**
- * pmd_relax() - Wait a little, longer each time
- * @tries:	How often we have waited already
- *
- * A thread with a core of its own reports within microseconds; one that shares
- * ours cannot before we let it run.
- */
-static void pmd_relax(unsigned int tries)
-{
-	static const struct timespec nap = {.tv_nsec = 20000};
-
-	if (tries < 2000)
-		rte_pause();
-	else if (tries < 2100)
-		sched_yield();
-	else
-		nanosleep(&nap, NULL);
-}
-
-/**
  * pmd_await() - Wait until a thread is no longer in a state
  * @pmd:	Thread
  * @state:	State it may be in
@@ -240,7 +221,7 @@ static int pmd_await(const struct pmd *pmd, int state)
 
 	/* Pairs with the releases in pmd_main() */
 	while ((now = atomic_load_explicit(&pmd->state, memory_order_acquire)) == state)
-		pmd_relax(tries++);
+		quiesce_relax(tries++);
 	return now;
 }
 
@@ -442,11 +423,7 @@ int pmd_publish(struct pmd_set *set, unsigned int thread, const struct poll_entr
 
 void pmd_synchronize(struct pmd_set *set)
 {
-	uint64_t token = rte_rcu_qsbr_start(set->qsbr);
-	unsigned int tries = 0;
-
-	while (!rte_rcu_qsbr_check(set->qsbr, token, false))
-		pmd_relax(tries++);
+	quiesce(set->qsbr);
 	pmd_free_retired(set);
 }
 

@@ -10,22 +10,10 @@
  * iotlb_free(): the IOTLB's own memory stays sound, and what a test sees go
  * wrong is the promise about guest pages alone.
  */
-#include <sched.h>
 #include <stdlib.h>
-#include <time.h>
-
-#include <rte_atomic.h>
-#include <rte_pause.h>
-#include <rte_rcu_qsbr.h>
 
 #include "iotlb/iotlb_ctl.h"
-
-/* A reader with a core of its own reports within some microseconds; one that
- * shares this core cannot report before we let it run.
- */
-#define SPINS_BEFORE_YIELD 2000u
-#define YIELDS_BEFORE_NAP  100u
-#define NAP_NS		   20000
+#include "iotlb/quiesce.h"
 
 void retire(struct iotlb_ctl *ctl, struct retiree *r, void *mem, uint32_t bytes, bool is_node)
 {
@@ -33,22 +21,6 @@ void retire(struct iotlb_ctl *ctl, struct retiree *r, void *mem, uint32_t bytes,
 	ctl->retired = r;
 	ctl->retired_bytes += bytes;
 	ctl->n_retired_nodes += is_node;
-}
-
-/**
- * relax() - Wait a little, longer each time
- * @n_tries:	How often we have waited already
- */
-static void __attribute__((unused)) relax(unsigned int n_tries)
-{
-	const struct timespec nap = {.tv_nsec = NAP_NS};
-
-	if (n_tries < SPINS_BEFORE_YIELD)
-		rte_pause();
-	else if (n_tries < SPINS_BEFORE_YIELD + YIELDS_BEFORE_NAP)
-		sched_yield();
-	else
-		nanosleep(&nap, NULL);
 }
 
 #ifdef IOTLB_TEST_NO_GRACE
@@ -99,18 +71,8 @@ void retired_free(struct iotlb_ctl *ctl)
  */
 void grace_wait(struct iotlb_ctl *ctl)
 {
-	unsigned int n_tries = 0;
-	uint64_t token;
-
-	if (ctl->qsbr) {
-		token = rte_rcu_qsbr_start(ctl->qsbr);
-		/* pairs with the fence in rte_rcu_qsbr_thread_online(): see the
-		 * head of iotlb_inline.h
-		 */
-		rte_smp_mb();
-		while (!rte_rcu_qsbr_check(ctl->qsbr, token, false))
-			relax(n_tries++);
-	}
+	if (ctl->qsbr)
+		quiesce(ctl->qsbr);
 	retired_free(ctl);
 }
 #endif
