@@ -221,10 +221,12 @@ void device_forget_memory(struct device *dev)
 
 int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
 {
+	struct iotlb_stats before, after;
 	int err = 0;
 
 	iotlb_clear(dev->tlb);
 	iotlb_synchronize(dev->tlb);
+	iotlb_stats(dev->tlb, &before);
 	if (mem) {
 		dev->mem = mem;
 		backing_watch(dev->index, mem);
@@ -234,15 +236,16 @@ int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
 
 		/* A core dump of ours must not hold the guest's memory */
 		(void)madvise(r->mmap_addr, r->mmap_size, MADV_DONTDUMP);
-		if (!device_viommu(dev) && !err)
+		if (!device_viommu(dev) && err >= 0)
 			err = iotlb_map(dev->tlb, r->guest_phys_addr, r->size,
 					(void *)(uintptr_t)r->host_user_addr,
 					IOTLB_READ | IOTLB_WRITE);
 	}
-	/* Regions do not overlap, so an earlier one was evicted, and without a
-	 * vIOMMU there is nobody to ask for it again */
-	if (err > 0)
-		err = -ENOSPC;
+	/* Without a vIOMMU nobody can be asked for what a later region evicted;
+	 * regions that share a page give way to both */
+	iotlb_stats(dev->tlb, &after);
+	if (err >= 0)
+		err = after.evicted != before.evicted ? -ENOSPC : 0;
 	if (err)
 		log_err("guest %s: its memory does not fit its IOTLB: %s "
 			"(raise [iotlb] max_entries)",

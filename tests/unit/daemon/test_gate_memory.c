@@ -342,6 +342,23 @@ static void test_set_mem_table_unmappable_together(void **state)
 	close(file);
 }
 
+/* Regions need not end where pages do */
+static void test_set_mem_table_within_a_page(void **state)
+{
+	struct vu_memory m = {
+		.n_regions = 2,
+		.regions = {{0, 0x1800, USER_0, 0}, {0x1800, 0x1000, USER_1, REGION_SIZE}}};
+	int fds[] = {mem_fd, mem_fd}, fd = front_open(VM2);
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	assert_int_equal(front_u64(fd, VU_SET_FEATURES, FEATURES), 0);
+	assert_int_equal(send_table(fd, &m, fds, 2), 0);
+	assert_true(iotlb_maps(guest(VM2)->dev.tlb, 0x17ff, IOTLB_WRITE));
+	assert_true(iotlb_maps(guest(VM2)->dev.tlb, 0x1800, IOTLB_WRITE));
+	assert_false(iotlb_maps(guest(VM2)->dev.tlb, 0x2800, IOTLB_READ));
+}
+
 /* Memory that needs more translations than are allowed: refused, not in part */
 static void test_set_mem_table_over_the_bound(void **state)
 {
@@ -462,6 +479,7 @@ int main(void)
 		GATE_TEST(test_set_mem_table_other_file_system),
 		GATE_TEST(test_set_mem_table_unmappable),
 		GATE_TEST(test_set_mem_table_unmappable_together),
+		GATE_TEST(test_set_mem_table_within_a_page),
 		GATE_TEST(test_set_mem_table_over_the_bound),
 		GATE_TEST(test_backing_lost_truncated),
 		GATE_TEST(test_reset_owner),
