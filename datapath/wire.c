@@ -76,6 +76,31 @@ int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, struct rte_me
 }
 
 /**
+ * lane_free() - Free frames
+ * @pkts:	Frames
+ * @n:		How many, at least 1
+ *
+ * Nearly always all of them are plain mbufs of one pool, which go back as they
+ * are, in half the time of rte_pktmbuf_free_bulk().  What makes an mbuf plain is
+ * in its first cache line, and so looked at without fetching the second.
+ */
+static inline void lane_free(struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rte_mempool *pool = pkts[0]->pool;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct rte_mbuf *m = pkts[i];
+
+		if (unlikely(m->pool != pool || m->nb_segs != 1 || rte_mbuf_refcnt_read(m) != 1 ||
+			     !RTE_MBUF_DIRECT(m))) {
+			rte_pktmbuf_free_bulk(pkts, n);
+			return;
+		}
+	}
+	rte_mempool_put_bulk(pool, (void **)pkts, n);
+}
+
+/**
  * lane_drop() - Free all frames that wait
  * @lane:	Lane
  *
@@ -133,7 +158,7 @@ static inline uint16_t in_offer(struct wire *wire, struct vq *vq, uint64_t now) 
 	uint16_t taken = vq_push(vq, lane->pkts + lane->first, lane->n, now);
 
 	if (taken) {
-		rte_pktmbuf_free_bulk(lane->pkts + lane->first, taken);
+		lane_free(lane->pkts + lane->first, taken);
 		lane_advance(lane, taken, now);
 	} else if (unlikely(now - lane->since > wire->wait_tsc)) {
 		if (vq_waits_for_translation(vq))

@@ -377,6 +377,28 @@ static void test_wire_port_size(void **state)
 	}
 }
 
+/* A frame in two mbufs among others: all of it arrives and all of it is freed */
+static void test_wire_chained_frame(void **state)
+{
+	struct rte_mbuf *first, *second;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	guest_offer(&s, 20);
+	assert_int_equal(port_send(5), 5);
+	first = rte_pktmbuf_alloc(pool);
+	second = rte_pktmbuf_alloc(pool);
+	assert_true(first && second);
+	for (uint32_t i = 0; i < FRAME; i++)
+		*rte_pktmbuf_append(i < 30 ? first : second, 1) = (char)mg_pattern(5, i);
+	assert_int_equal(rte_pktmbuf_chain(first, second), 0);
+	assert_int_equal(rte_eth_tx_burst(port, 0, &first, 1), 1);
+	assert_int_equal(poll_wire(&s, true, true), 6);
+	assert_int_equal(guest_received(&s, 0), 6);
+	scene_close(&s);
+}
+
 /* Freed with frames in both lanes, scene_close() counts the pool */
 static void test_wire_free_while_waiting(void **state)
 {
@@ -402,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_wire_port_full_in_time),
 		cmocka_unit_test(test_wire_port_full_for_long),
 		cmocka_unit_test(test_wire_port_size),
+		cmocka_unit_test(test_wire_chained_frame),
 		cmocka_unit_test(test_wire_free_while_waiting),
 	};
 
