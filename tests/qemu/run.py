@@ -58,10 +58,13 @@ def parse():
     return options
 
 
+def in_namespace():
+    """Return whether enter_namespace() has run this program."""
+    return os.environ.get("VUNET_NAMESPACE") == str(os.getpid())
+
+
 def enter_namespace():
     """Run this program again in a network namespace of its own."""
-    if os.environ.get("VUNET_NAMESPACE") == str(os.getpid()):
-        return
     os.environ["VUNET_NAMESPACE"] = str(os.getpid())
     root = [] if os.geteuid() == 0 else ["--map-root-user"]
     os.execvp("unshare", ["unshare", *root, "--net", "--", sys.executable, "-B", *sys.argv])
@@ -162,13 +165,15 @@ class Run:
 def main():
     """Run the scenarios, return the exit status."""
     options = parse()
-    enter_namespace()
+    if not in_namespace():
+        # Outside: its packages are downloaded, and the namespace has no network
+        image = subprocess.run([os.path.join(HERE, "image.sh"), options.image],
+                               timeout=IMAGE_SECONDS, check=False)
+        if image.returncode:
+            print("not ok - qemu: guest image cannot be made")
+            return 1
+        enter_namespace()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    image = subprocess.run([os.path.join(HERE, "image.sh"), options.image],
-                           timeout=IMAGE_SECONDS, check=False)
-    if image.returncode:
-        print("not ok - qemu: guest image cannot be made")
-        return 1
     kvm = options.accel == "kvm" or (options.accel == "auto" and
                                       vm.kvm_usable(options.qemu, options.image))
     print(f"# qemu: accelerator {'KVM' if kvm else 'TCG'}, backend "
