@@ -429,6 +429,35 @@ static void test_hostile_index_jumps(void **state)
 	}
 }
 
+/* A buffer that wraps goes wrong even where both ends of it are mapped */
+static void test_hostile_wraps_over_mapped(void **state)
+{
+	static uint8_t pages[2][4096] __attribute__((aligned(4096)));
+
+	(void)state;
+	for (int receive = 0; receive < 2; receive++) {
+		struct scene s;
+
+		scene_open(&s, receive, V1);
+		thread_role_assume(&ctl_role);
+		assert_true(iotlb_map(s.g->tlb, -(uint64_t)4096, 4096, pages[0],
+				      IOTLB_READ | IOTLB_WRITE) >= 0);
+		assert_true(iotlb_map(s.g->tlb, 0, 4096, pages[1], IOTLB_READ | IOTLB_WRITE) >= 0);
+		/* Up to the last byte there is, and one further */
+		ring_desc(&s, 0, -(uint64_t)(12 + FRAME), 12 + FRAME, s.dir, 0);
+		ring_desc(&s, 1, -(uint64_t)(11 + FRAME), 12 + FRAME, s.dir, 0);
+		mg_avail(s.r, 0);
+		mg_avail(s.r, 1);
+		mg_show(s.r);
+		assert_int_equal(run(&s), 1);
+		assert_int_equal(vq_counters(s.r->vq)->err_length, 1);
+		check_used(&s, 0, receive ? 12 + FRAME : 0);
+		check_used(&s, 1, 0);
+		assert_int_equal(pages[1][0], 0);
+		scene_close(&s);
+	}
+}
+
 /* No page size does this; a front-end might: an index with its bytes apart */
 static void test_hostile_index_in_pieces(void **state)
 {
@@ -644,6 +673,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_within_merged_frame),
 		cmocka_unit_test(test_hostile_odd_is_not_bad),
 		cmocka_unit_test(test_hostile_index_jumps),
+		cmocka_unit_test(test_hostile_wraps_over_mapped),
 		cmocka_unit_test(test_hostile_index_in_pieces),
 		cmocka_unit_test(test_hostile_config),
 		cmocka_unit_test(test_hostile_random),
