@@ -34,7 +34,7 @@ def _machine(qemu, kvm, image, console, shell, append):
             "-serial", f"unix:{shell},server=on,wait=off",
             "-kernel", os.path.join(image, "vmlinuz"),
             "-initrd", os.path.join(image, "initrd.gz"),
-            "-append", "console=ttyS0 " + append]
+            "-append", "console=ttyS0 no_timer_check " + append]
 
 
 def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
