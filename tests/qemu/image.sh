@@ -32,11 +32,26 @@ apt_own() {
     apt-get $apt_options -qq update
 }
 
-# package_find() - Name the real package that the meta package stands for
+# package_find() - Set package to the real one the meta package stands for
 package_find() {
     # shellcheck disable=SC2086
-    apt-cache $apt_options depends "$meta" 2>/dev/null |
-        sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1
+    package=$(apt-cache $apt_options depends "$meta" 2>/dev/null |
+        sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+    [ -n "$package" ] || return 1
+    # shellcheck disable=SC2086
+    version=$(apt-cache $apt_options show "$package" | sed -n 's/^Version: //p' | head -n 1)
+}
+
+# package_fetch() - Set deb to the package's file, downloaded if it is not there
+package_fetch() {
+    deb=$(find "$cache" -maxdepth 1 -name "${package}_${version}_*.deb")
+    [ -z "$deb" ] || return 0
+    echo "image.sh: downloading $package $version"
+    rm -f "$cache"/linux-image-*.deb
+    # shellcheck disable=SC2086
+    (cd "$cache" && apt-get $apt_options -qq -o APT::Sandbox::User=root download "$package") ||
+        return 1
+    deb=$(find "$cache" -maxdepth 1 -name "${package}_*.deb")
 }
 
 # module_file() - Find a module by either spelling of its name
@@ -65,11 +80,7 @@ module_add() {
 }
 
 apt_options=
-package=$(package_find)
-if [ -z "$package" ] && apt_own; then
-    package=$(package_find)
-fi
-if [ -z "$package" ]; then
+if ! package_find && ! { apt_own && package_find; }; then
     if [ -e "$cache/stamp" ]; then
         echo "image.sh: $meta cannot be resolved, keeping the image made before" >&2
         exit 0
@@ -78,23 +89,14 @@ if [ -z "$package" ]; then
     exit 1
 fi
 
-# shellcheck disable=SC2086
-version=$(apt-cache $apt_options show "$package" | sed -n 's/^Version: //p' | head -n 1)
 stamp="$version $(cat "$busybox" "$here/init" "$here/image.sh" | sha256sum)"
 if [ -e "$cache/stamp" ] && [ "$(cat "$cache/stamp")" = "$stamp" ]; then
     exit 0
 fi
 rm -f "$cache/stamp"
 
-# The name apt gives the file has the version's colons escaped; ours has none
-deb=$(find "$cache" -maxdepth 1 -name "${package}_${version}_*.deb")
-if [ -z "$deb" ]; then
-    echo "image.sh: downloading $package $version"
-    rm -f "$cache"/linux-image-*.deb
-    # shellcheck disable=SC2086
-    (cd "$cache" && apt-get $apt_options -qq -o APT::Sandbox::User=root download "$package")
-    deb=$(find "$cache" -maxdepth 1 -name "${package}_*.deb")
-fi
+# Old lists name a package that the archive has replaced since
+package_fetch || { apt_own && package_find && package_fetch; }
 
 tree=$cache/tree
 root=$cache/root
@@ -113,5 +115,5 @@ done
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$cache/initrd.gz"
 cp "$tree"/boot/vmlinuz-* "$cache/vmlinuz"
 rm -rf "$tree" "$root"
-echo "$stamp" > "$cache/stamp"
+echo "$version ${stamp#* }" > "$cache/stamp"
 echo "image.sh: guest image of $package $version with$added"
