@@ -72,6 +72,23 @@ static struct rte_mempool *port_pool(const struct conf_port *conf, uint16_t id)
 }
 
 /**
+ * port_mtu_max() - Largest MTU a device takes
+ * @info:	From the driver
+ *
+ * A driver that knows no limit of the MTU (UINT16_MAX) may still have one of the
+ * frame, which ethdev checks with the header and the checksum counted in.
+ */
+static unsigned int port_mtu_max(const struct rte_eth_dev_info *info)
+{
+	unsigned int overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+	unsigned int frame = info->max_rx_pktlen;
+
+	if (info->max_mtu != UINT16_MAX || frame <= overhead)
+		return info->max_mtu;
+	return RTE_MIN(frame - overhead, (unsigned int)UINT16_MAX);
+}
+
+/**
  * port_limits() - Check what the device can do against what is asked
  * @conf:	Section
  * @info:	From the driver
@@ -79,16 +96,17 @@ static struct rte_mempool *port_pool(const struct conf_port *conf, uint16_t id)
  */
 static int port_limits(const struct conf_port *conf, const struct rte_eth_dev_info *info)
 {
+	unsigned int mtu_max = port_mtu_max(info);
+
 	if (conf->queues > info->max_rx_queues || conf->queues > info->max_tx_queues) {
 		log_err("port %s: queues = %u, but %s has %u receive and %u transmit queues",
 			conf->name, conf->queues, conf->devargs, info->max_rx_queues,
 			info->max_tx_queues);
 		return -ERANGE;
 	}
-	if ((info->min_mtu && conf->mtu < info->min_mtu) ||
-	    (info->max_mtu && conf->mtu > info->max_mtu)) {
+	if ((info->min_mtu && conf->mtu < info->min_mtu) || (mtu_max && conf->mtu > mtu_max)) {
 		log_err("port %s: mtu = %u, but %s takes %u to %u", conf->name, conf->mtu,
-			conf->devargs, info->min_mtu, info->max_mtu);
+			conf->devargs, info->min_mtu, mtu_max);
 		return -ERANGE;
 	}
 	return 0;
