@@ -22,6 +22,8 @@
  * @period_ns:	Between two looks: at most a second
  * @stats_due_ns:	When the next line of statistics is due
  * @watched:	Whether systemd expects WATCHDOG=1
+ * @told:	Whether a status was told yet
+ * @told_served:	Guests connected, by the last one told
  * @beats:	Each PMD thread's heartbeat at the last look
  */
 struct supervisor {
@@ -31,6 +33,8 @@ struct supervisor {
 	uint64_t period_ns;
 	uint64_t stats_due_ns;
 	bool watched;
+	bool told;
+	unsigned int told_served;
 	uint64_t beats[CONF_CORES_MAX];
 };
 
@@ -56,15 +60,20 @@ static bool all_moved(struct supervisor *s) CTL_ONLY
 }
 
 /**
- * tell_status() - A summary for `systemctl status`
- * @daemon:	Daemon
+ * tell_status() - A summary for `systemctl status`, when it has changed
+ * @s:	Supervisor
  */
-static void tell_status(const struct daemon *daemon) CTL_ONLY
+static void tell_status(struct supervisor *s) CTL_ONLY
 {
+	const struct daemon *daemon = s->daemon;
 	unsigned int served = 0;
 
 	for (unsigned int i = 0; i < daemon->conf->n_guests; i++)
 		served += daemon->guests[i].front.fd >= 0;
+	if (s->told && s->told_served == served)
+		return;
+	s->told = true;
+	s->told_served = served;
 	(void)sd_notifyf(0, "STATUS=%u of %u guests connected, %u PMD thread%s", served,
 			 daemon->conf->n_guests, pmd_set_count(daemon->pmds),
 			 pmd_set_count(daemon->pmds) > 1 ? "s" : "");
@@ -85,7 +94,7 @@ static void look(struct loop_timer *timer)
 		(void)sd_notify(0, "WATCHDOG=1");
 	for (unsigned int i = 0; i < daemon->conf->n_guests; i++)
 		guest_check(&daemon->guests[i]);
-	tell_status(daemon);
+	tell_status(s);
 	if (daemon->conf->log.stats_s && now >= s->stats_due_ns) {
 		statistics_log_rates(s->stats);
 		s->stats_due_ns += daemon->conf->log.stats_s * SECOND_NS;
@@ -115,7 +124,7 @@ int supervise_start(struct daemon *daemon, struct supervisor **ret_supervisor)
 	s->stats_due_ns = loop_now_ns() + daemon->conf->log.stats_s * SECOND_NS;
 	loop_timer_set(daemon->loop, &s->timer, s->period_ns);
 	(void)sd_notify(0, "READY=1");
-	tell_status(daemon);
+	tell_status(s);
 	*ret_supervisor = s;
 	return 0;
 }

@@ -3,7 +3,7 @@
  *
  * Theory of operation
  * ===================
- * READY=1 once every socket listens, STATUS= with each second's summary,
+ * READY=1 once every socket listens, STATUS= when a second's summary differs,
  * WATCHDOG=1 at a third of WatchdogSec= and only if every PMD thread's heartbeat
  * moved since the last time: a thread that hangs, in a driver for example, is
  * logged at once and has systemd restart the daemon.

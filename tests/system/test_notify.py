@@ -39,6 +39,8 @@ def test_watchdog(test):
     """WATCHDOG=1 comes several times in the time systemd allows."""
     daemon = start(test, WATCHDOG_USEC=str(WATCHDOG_US))
     wait_for("ten WATCHDOG=1", lambda: daemon.heard().count("WATCHDOG=1") >= 10)
+    told = [line for line in daemon.heard() if line.startswith("STATUS=")]
+    expect_equal(len(told), 1, "times STATUS= was told while nothing changed")
 
 
 def test_watchdog_of_another(test):
