@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* eal.c - DPDK's environment, started from the configuration */
+/* eal.c - DPDK's environment, started from the configuration
+ *
+ * It is never stopped.  rte_eal_cleanup() unmaps DPDK's memory beside its own
+ * interrupt thread, which it cannot end, and which may just then serve a port
+ * that was closed: with both ends of a memif here that was a crash at most exits.
+ * Nothing is lost by it: our memory has no files, the ports are closed by then,
+ * and the rest ends with the process.
+ */
 #include "daemon/eal.h"
 
 #include <dirent.h>
@@ -8,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_common.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -17,7 +26,12 @@
 #include "daemon/log.h"
 
 #define EAL_ARGS_MAX 64
-#define HUGEPAGES    "/sys/kernel/mm/hugepages"
+
+/* A tenth of a second, should a driver hold the thread */
+#define SETTLE_WAITS   1000
+#define SETTLE_WAIT_US 100
+
+#define HUGEPAGES "/sys/kernel/mm/hugepages"
 
 /**
  * control_cpus() - The CPUs we may run on that no PMD thread is pinned to
@@ -208,7 +222,27 @@ int eal_start(const struct conf *conf)
 	return err;
 }
 
-void eal_stop(void)
+/**
+ * settled() - An alarm: what was ready before it has been handled
+ * @arg:	bool to set
+ */
+static void settled(void *arg)
 {
-	(void)rte_eal_cleanup();
+	__atomic_store_n((bool *)arg, true, __ATOMIC_RELEASE);
+}
+
+void eal_settle(void)
+{
+	/* Static, because an alarm that comes too late still writes there */
+	static bool done[CONF_PORTS_MAX];
+	static unsigned int next;
+	bool *mine = &done[next++ % CONF_PORTS_MAX];
+
+	if (rte_eal_alarm_set(1, settled, mine))
+		return;
+	for (unsigned int i = 0; i < SETTLE_WAITS; i++) {
+		if (__atomic_load_n(mine, __ATOMIC_ACQUIRE))
+			return;
+		(void)usleep(SETTLE_WAIT_US);
+	}
 }

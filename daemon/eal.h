@@ -22,8 +22,13 @@
 int eal_start(const struct conf *conf) CTL_ONLY;
 
 /**
- * eal_stop() - Give everything back that EAL holds
+ * eal_settle() - Let EAL's interrupt thread handle what is ready now
+ *
+ * Alarms run on that thread, behind what was ready before them.  To be called
+ * between the ends of two ports: the end of one may be an event for the other,
+ * and memif, whose two ends may both be ours, frees twice what it then frees on
+ * both threads at a time.
  */
-void eal_stop(void) CTL_ONLY;
+void eal_settle(void) CTL_ONLY;
 
 #endif /* VUNETD_EAL_H */

@@ -260,8 +260,10 @@ static void stop(struct daemon *daemon) CTL_ONLY
 	topology_free(daemon->topo);
 	pmd_set_free(daemon->pmds);
 	miss_queue_free(daemon->misses);
-	for (unsigned int i = 0; daemon->ports && i < daemon->conf->n_ports; i++)
+	for (unsigned int i = 0; daemon->ports && i < daemon->conf->n_ports; i++) {
 		port_close(&daemon->ports[i]);
+		eal_settle();
+	}
 	free(daemon->ports);
 }
 
@@ -326,10 +328,8 @@ static int daemon_main(const struct conf *conf) CTL_ONLY
 		err = make_lib_dir(&daemon);
 	if (!err)
 		err = eal_start(conf);
-	if (!err) {
+	if (!err)
 		err = serve(&daemon, &signals);
-		eal_stop();
-	}
 	library_dir_remove(daemon.lib_dir);
 	if (signals.source.fd >= 0)
 		close(signals.source.fd);

@@ -115,7 +115,6 @@ int fixture_stop(void **state)
 	free(fixture.guests);
 	free(fixture.ports);
 	library_dir_remove(fixture.lib_dir);
-	eal_stop();
 	loop_free(fixture.loop);
 	conf_free(conf);
 	munmap(mem, 2 * REGION_SIZE);
