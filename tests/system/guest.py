@@ -103,7 +103,7 @@ def verify(test, path, attempts=3, **options):
         report = run(test, path, "verify", **options)
         if report.status == BACKEND or not report["lost"]:
             break
-        print(f"# attempt {attempt + 1} of {attempts}: lost {report['lost']} of "
+        print(f"# {test.name}, attempt {attempt + 1} of {attempts}: lost {report['lost']} of "
               f"{report['tx_frames']} frames", flush=True)
     expect_good(report)
     expect_equal(report["rx_frames"], report["tx_frames"], "frames that came back")

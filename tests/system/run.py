@@ -37,8 +37,9 @@ class TookTooLong(BaseException):
 class Test(contextlib.ExitStack):
     """What a test may use, and what is undone at its end."""
 
-    def __init__(self, options, shared=None):
+    def __init__(self, name, options, shared=None):
         super().__init__()
+        self.name = name
         self.options = options
         self.shared = shared
         self.logs = list(shared.logs) if shared else []
@@ -147,7 +148,7 @@ class Tally:
 
 def run_one(name, function, options, shared, tally):
     """Run one test and print its line."""
-    test = Test(options, shared)
+    test = Test(name, options, shared)
     begin = time.monotonic()
     try:
         with time_limit(getattr(function, "seconds", TEST_SECONDS)):
@@ -175,7 +176,7 @@ def run_file(stem, options, tally):
         return
     if not chosen:
         return
-    shared = Test(options)
+    shared = Test(title, options)
     try:
         if hasattr(module, "set_up"):
             with time_limit(TEST_SECONDS):

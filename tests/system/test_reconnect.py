@@ -6,7 +6,7 @@ import time
 
 from daemon import Daemon
 from guest import Guest, run, verify
-from outcome import expect, expect_equal, wait_for
+from outcome import Failed, expect, expect_equal, wait_for
 
 TIMES = 50
 
@@ -16,11 +16,29 @@ def start(test):
     return Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"}).start()
 
 
-def idle_fds(daemon):
-    """Return the number of open files once the last front-end has left."""
+def wait_idle(daemon):
+    """Wait until the last front-end has left."""
     wait_for("the front-end to have left",
              lambda: daemon.log().count(": connected") == daemon.log().count(": disconnected"))
+
+
+def idle_fds(daemon):
+    """Return the number of open files once the last front-end has left.
+
+    The library closes what it had a moment later.
+    """
+    wait_idle(daemon)
+    time.sleep(0.5)
     return daemon.fds()
+
+
+def expect_fds(daemon, number):
+    """Wait until so many files are open."""
+    wait_idle(daemon)
+    try:
+        wait_for("them to be closed", lambda: daemon.fds() == number, 5)
+    except Failed:
+        expect_equal(daemon.fds(), number, "open files")
 
 
 def test_no_file_stays_open(test):
@@ -31,7 +49,7 @@ def test_no_file_stays_open(test):
     for number in range(TIMES):
         run(test, daemon.sockets["vm1"], "verify", viommu=("4k", "off", "2m")[number % 3],
             count=10, duration=10)
-    expect_equal(idle_fds(daemon), before, "open files")
+    expect_fds(daemon, before)
     daemon.stop()
     expect_equal(daemon.total("guest vm1", "connections"), TIMES + 1, "connections")
 
@@ -49,7 +67,7 @@ def test_front_ends_that_are_killed(test):
         time.sleep(0.03 * number)
         guest.process.signal(signal.SIGKILL)
         guest.process.wait(10)
-        expect_equal(idle_fds(daemon), before, "open files")
+        expect_fds(daemon, before)
     verify(test, daemon.sockets["vm1"], viommu="4k", count=5000, duration=10)
     expect(daemon.process.alive(), "vunetd ended")
 
