@@ -56,20 +56,27 @@ static enum frame_verdict echo_arp(uint8_t *f, size_t len)
  */
 static enum frame_verdict echo_icmp(uint8_t *f, size_t len)
 {
-	struct iphdr *ip = (struct iphdr *)(f + ETH_LEN);
-	size_t at = ETH_LEN + ip->ihl * 4u;
-	struct icmphdr *icmp = (struct icmphdr *)(f + at);
+	struct icmphdr icmp;
+	struct iphdr ip;
 	uint32_t sum;
+	size_t at;
 
-	if (ip->protocol != IPPROTO_ICMP)
+	/* Copies: what follows an Ethernet header is aligned to 2 bytes at best */
+	memcpy(&ip, f + ETH_LEN, sizeof(ip));
+	at = ETH_LEN + ip.ihl * 4u;
+	if (ip.protocol != IPPROTO_ICMP)
 		return FRAME_OTHER;
-	if (!(ntohs(ip->frag_off) & IP_OFFMASK)) {
-		if (len < at + 4 || icmp->type != ICMP_ECHO)
+	if (!(ntohs(ip.frag_off) & IP_OFFMASK)) {
+		if (len < at + sizeof(icmp))
+			return FRAME_OTHER;
+		memcpy(&icmp, f + at, sizeof(icmp));
+		if (icmp.type != ICMP_ECHO)
 			return FRAME_OTHER;
 		/* RFC 1624: type and code are one word; it falls by 0x0800 */
-		sum = ntohs(icmp->checksum) + 0x0800u;
-		icmp->checksum = htons((uint16_t)(sum + (sum >> 16)));
-		icmp->type = ICMP_ECHOREPLY;
+		sum = ntohs(icmp.checksum) + 0x0800u;
+		icmp.checksum = htons((uint16_t)(sum + (sum >> 16)));
+		icmp.type = ICMP_ECHOREPLY;
+		memcpy(f + at, &icmp, sizeof(icmp));
 	}
 	swap(f + ETH_LEN + 12, f + ETH_LEN + 16, 4);
 	frame_swap_macs(f);
