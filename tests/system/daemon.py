@@ -15,6 +15,8 @@ import time
 from outcome import Failed, expect, expect_equal, wait_for
 from process import Process, cpus
 
+# Of libraries, for builds with a leak checker
+SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
 START_SECONDS = 30
 STOP_SECONDS = 10
 TOTALS = re.compile(r"totals (\S.*?):((?: \w+=\d+)+)$", re.MULTILINE)
@@ -47,7 +49,9 @@ class Daemon:
         self.prefix = list(prefix)
         self.runtime = os.path.join(self.directory, "run")
         os.mkdir(self.runtime, 0o755)
-        self.env = dict(os.environ, RUNTIME_DIRECTORY=self.runtime, **(env or {}))
+        self.env = dict(os.environ, RUNTIME_DIRECTORY=self.runtime,
+                        LSAN_OPTIONS=f"suppressions={SUPPRESSIONS}:print_suppressions=0",
+                        **(env or {}))
         self.sockets = {name: os.path.join(self.directory, f"{name}.sock") for name in guests}
         self.config = os.path.join(self.directory, "vunetd.conf")
         self.process = None

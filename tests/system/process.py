@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """process.py - Child processes with their output in a file
 
-They die with the runner, and every wait for one has an end.
+They die with the sandbox, and every wait for one has an end.
 """
 
-import ctypes
 import os
-import signal
 import subprocess
 
 from outcome import Failed, expect, wait_for
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
+CLOSE_SECONDS = 10
 
 
 def cpus():
@@ -28,9 +25,6 @@ class Process:
     """A running command."""
 
     def __init__(self, name, command, log, env=None):
-        def prepare():
-            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
         self.name = name
         self.log = log
         with open(log, "ab") as output:
@@ -38,8 +32,7 @@ class Process:
             output.flush()
             self.start = output.tell()
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
-                                          stderr=subprocess.STDOUT, env=env,
-                                          preexec_fn=prepare)
+                                          stderr=subprocess.STDOUT, env=env)
 
     @property
     def pid(self):
@@ -81,7 +74,7 @@ class Process:
         """End it whatever it does."""
         if self.alive():
             self.popen.kill()
-        self.popen.wait()
+        self.wait(CLOSE_SECONDS)
 
 
 def run(command, seconds=10, check=True):

@@ -10,6 +10,7 @@ each: "ok - ", "not ok - " or "skip - ", and the end of the logs of what failed.
 
 import argparse
 import contextlib
+import faulthandler
 import fnmatch
 import importlib
 import os
@@ -28,6 +29,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 TAIL_LINES = 30
 REASON_CHARS = 500
 TEST_SECONDS = 60
+GRACE_SECONDS = 30
 
 
 class TookTooLong(BaseException):
@@ -123,6 +125,8 @@ def time_limit(seconds):
 
     signal.signal(signal.SIGALRM, over)
     signal.alarm(seconds)
+    # Should even that be of no use: say where, and end everything
+    faulthandler.dump_traceback_later(seconds + GRACE_SECONDS, exit=True)
     try:
         yield
     finally:
