@@ -113,6 +113,11 @@ bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=2 REPEATS=3 CELLS
 	$(Q)tests/bench/run.py --bin $(O) --seconds $(SECONDS) --repeats $(REPEATS) \
 		--output build/bench.md $(CELLS)
 
+.PHONY: bench-instructions
+bench-instructions: $(O)/tests/bench/vq_bench ## count instructions per packet, the same on every run
+	$(Q)tests/setup.sh bench
+	$(Q)tests/bench/instructions.py --bench $<
+
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS=strict: only that)
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)

@@ -6,6 +6,7 @@
 #   build     what `make all` needs
 #   demo      what `make demo` needs beyond that
 #   test      what `make test` needs beyond that
+#   bench     what `make bench-instructions` needs beyond `build`
 #   lint      what `make lint` and `make format` need
 #   hugepages reserve some, where that is possible; it is no failure where not
 #   release   give back the hugepages that `hugepages` reserved
@@ -41,6 +42,11 @@ packages_test()
 {
 	echo libcmocka-dev dpdk iputils-arping ethtool tcpdump python3 systemd mandoc
 	grep -hv '^#' tests/*/packages.txt 2>/dev/null
+}
+
+packages_bench()
+{
+	echo valgrind python3
 }
 
 packages_lint()
@@ -155,11 +161,12 @@ for what; do
 	build) packages+=" $(packages_build)" ;;
 	demo) packages+=" $(packages_build) $(packages_demo)" ;;
 	test) packages+=" $(packages_build) $(packages_demo) $(packages_test)" ;;
+	bench) packages+=" $(packages_build) $(packages_bench)" ;;
 	lint) packages+=" $(packages_build) $(packages_lint)" ;;
 	hugepages) reserve=1 ;;
 	release) release=1 ;;
 	*)
-		say "what is \"$what\"? allowed: build, demo, test, lint, hugepages, release"
+		say "what is \"$what\"? allowed: build, demo, test, bench, lint, hugepages, release"
 		exit 2
 		;;
 	esac
