@@ -23,10 +23,11 @@
 #define BIT(n) (UINT64_C(1) << (n))
 
 /* What the rings can do; the rest of the library's offer is withdrawn */
-#define DEVICE_FEATURES                                                                          \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) | \
-	 BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) |   \
-	 BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VHOST_USER_F_PROTOCOL_FEATURES))
+#define DEVICE_FEATURES                                                                           \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |  \
+	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
+	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) |                           \
+	 BIT(VHOST_USER_F_PROTOCOL_FEATURES))
 
 /* Bytes of a split ring's areas (virtio 1.2, 2.7) */
 #define DESC_BYTES(n)  (UINT64_C(16) * (n))

@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
+
 #include <rte_cycles.h>
 
 #include "datapath/vq_internal.h"
 
 /* Features that change what the ring looks like, and are not understood */
-#define VQ_FEATURES_REFUSED (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX | UINT64_C(1) << 34)
+#define VQ_FEATURES_REFUSED (UINT64_C(1) << VIRTIO_F_RING_PACKED)
 
 int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 {
@@ -50,6 +52,14 @@ void vq_free(struct vq *vq)
 }
 
 /**
+ * vq_has() - Whether a feature bit was negotiated
+ */
+static bool vq_has(const struct vq_config *cfg, unsigned int bit)
+{
+	return cfg->features >> bit & 1;
+}
+
+/**
  * vq_area_init() - Check where an area is said to be, and note it
  * @a:		Filled in
  * @iova:	Address
@@ -73,11 +83,12 @@ static bool vq_area_init(struct vq_area *a, uint64_t iova, uint64_t align, uint3
  * @vq:		Virtqueue; unchanged if anything is wrong
  * @cfg:	What the front-end said
  *
- * Sizes and alignments: virtio 1.2, 2.7 (the event members are not in use).
+ * Sizes and alignments: virtio 1.2, 2.7.
  */
 static int vq_start_check(struct vq *vq, const struct vq_config *cfg)
 {
 	struct vq_area desc, avail, used;
+	uint32_t event = vq_has(cfg, VIRTIO_RING_F_EVENT_IDX) ? 2 : 0;
 	uint32_t size = cfg->size;
 
 	if (cfg->features & VQ_FEATURES_REFUSED)
@@ -85,21 +96,13 @@ static int vq_start_check(struct vq *vq, const struct vq_config *cfg)
 	if (!size || size > VQ_SIZE_MAX || (size & (size - 1)))
 		return -EINVAL;
 	if (!vq_area_init(&desc, cfg->desc, 16, size * 16, IOTLB_READ) ||
-	    !vq_area_init(&avail, cfg->avail, 2, VQ_AVAIL_RING + size * 2, IOTLB_READ) ||
-	    !vq_area_init(&used, cfg->used, 4, VQ_USED_RING + size * 8, IOTLB_WRITE))
+	    !vq_area_init(&avail, cfg->avail, 2, VQ_USED_EVENT(size) + event, IOTLB_READ) ||
+	    !vq_area_init(&used, cfg->used, 4, VQ_AVAIL_EVENT(size) + event, IOTLB_WRITE))
 		return -EINVAL;
 	vq->desc = desc;
 	vq->avail = avail;
 	vq->used = used;
 	return 0;
-}
-
-/**
- * vq_has() - Whether a feature bit was negotiated
- */
-static bool vq_has(const struct vq_config *cfg, unsigned int bit)
-{
-	return cfg->features >> bit & 1;
 }
 
 int vq_start(struct vq *vq, const struct vq_config *cfg)
@@ -111,6 +114,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 		return err;
 	vq->size = cfg->size;
 	vq->mask = (uint16_t)(cfg->size - 1);
+	vq->event_idx = vq_has(cfg, VIRTIO_RING_F_EVENT_IDX);
 	vq->indirect = vq_has(cfg, VIRTIO_RING_F_INDIRECT_DESC);
 	/* Virtio 1.2, 5.1.6.1: the count is always there since version 1 */
 	vq->hdr_len = mergeable || vq_has(cfg, VIRTIO_F_VERSION_1)
@@ -126,6 +130,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->ahead = cfg->base;
 	vq->ahead_until = 0;
 	vq->quiet = false;
+	vq->judged = false;
 	vq->asked_areas = false;
 	vq_set_call(vq, cfg->call_fd);
 	iotlb_hints_init(&vq->hints);

@@ -21,6 +21,12 @@
  *   store avail->flags, full fence,      full fence, load avail->flags:
  *     load used->idx once more             one of us sees the other
  *
+ *
+ * With VIRTIO_RING_F_EVENT_IDX the guest stores the index it wants to be
+ * interrupted at (used_event) in place of the flags, in the same order.  The
+ * other way round we put avail_event once where the guest has just been, and
+ * leave it there: it kicks when its index has gone all the way round.
+ *
  * Threads: all of it in the polling thread (PMD_ONLY).
  */
 #ifndef VUNETD_VQ_BURST_H
@@ -55,9 +61,10 @@ bool vq_avail_refresh(struct vq *vq, struct vq_burst *b) PMD_ONLY;
 
 /**
  * vq_notify() - Interrupt the guest unless it asked not to be
- * @vq:	Virtqueue whose used index was just stored
+ * @vq:		Virtqueue whose used index was just stored
+ * @old:	Index that was stored before
  */
-void vq_notify(struct vq *vq) PMD_ONLY;
+void vq_notify(struct vq *vq, uint16_t old) PMD_ONLY;
 
 /**
  * vq_burst_begin() - Start a call
@@ -108,7 +115,7 @@ static __rte_always_inline void vq_burst_end(struct vq *vq, struct vq_burst *b, 
 		vq->next = (uint16_t)(vq->next + b->done);
 		/* Pairs with the guest's acquire of the used index */
 		atomic_store_explicit(b->used_idx, vq->next, memory_order_release);
-		vq_notify(vq);
+		vq_notify(vq, (uint16_t)(vq->next - b->done));
 		COUNTER_ADD(vq->counters.packets, b->packets);
 		COUNTER_ADD(vq->counters.bytes, b->bytes);
 		COUNTER_ADD(vq->counters.hits, b->hits);

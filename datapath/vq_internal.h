@@ -54,6 +54,9 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "little-endian hosts on
 #define VQ_USED_FLAGS  0u
 #define VQ_USED_IDX    2u
 #define VQ_USED_RING   4u
+/* Behind the rings, with VIRTIO_RING_F_EVENT_IDX (virtio 1.2, 2.7) */
+#define VQ_USED_EVENT(size)  (VQ_AVAIL_RING + 2u * (size)) /* in the available ring's area */
+#define VQ_AVAIL_EVENT(size) (VQ_USED_RING + 8u * (size))  /* in the used ring's */
 
 static_assert(sizeof(struct vring_desc) == 16, "virtio 1.2, 2.7.5");
 static_assert(sizeof(struct vring_used_elem) == 8, "virtio 1.2, 2.7.8");
@@ -149,7 +152,8 @@ struct vq {
 	uint16_t size;
 	uint16_t mask;
 	uint8_t hdr_len;
-	uint8_t indirect; /* VIRTIO_RING_F_INDIRECT_DESC was negotiated */
+	uint8_t indirect;  /* VIRTIO_RING_F_INDIRECT_DESC was negotiated */
+	uint8_t event_idx; /* VIRTIO_RING_F_EVENT_IDX was negotiated */
 	uint8_t index;
 	uint16_t guest;
 	uint32_t session;
@@ -161,7 +165,8 @@ struct vq {
 	uint16_t next;	      /* available and used index: we return in order */
 	uint16_t avail_seen;  /* the guest's available index when last read */
 	uint16_t ahead;	      /* available index the look-ahead got to */
-	bool quiet;	      /* VRING_USED_F_NO_NOTIFY is written */
+	bool quiet;	      /* the guest was told not to kick */
+	bool judged;	      /* a used_event was compared since the start */
 	bool asked_areas;     /* the ring's own pages were asked for */
 	uint64_t sleep_fills; /* iotlb_fills() before the burst that missed */
 	uint64_t sleep_until; /* TSC */

@@ -48,15 +48,32 @@ bool vq_wake(struct vq *vq, uint64_t now)
 	return true;
 }
 
+/**
+ * notify_hush() - Tell the guest not to kick
+ * @vq:	Virtqueue
+ * @b:	Call, told of a miss
+ *
+ * Virtio 1.2, 2.7.10: the flags, which must be 0 with EVENT_IDX.  An avail_event
+ * right behind the guest's index is as far ahead of it as can be said.
+ *
+ * Return: false when that has to wait
+ */
+static bool notify_hush(struct vq *vq, struct vq_burst *b) PMD_ONLY
+{
+	uint16_t flags = vq->event_idx ? 0 : VRING_USED_F_NO_NOTIFY;
+	uint16_t behind = (uint16_t)(vq->next - 1);
+
+	if (vq->event_idx &&
+	    !vq_area_write(vq, b, &vq->used, VQ_AVAIL_EVENT(vq->size), &behind, sizeof(behind)))
+		return false;
+	vq->quiet = vq_area_write(vq, b, &vq->used, VQ_USED_FLAGS, &flags, sizeof(flags));
+	return vq->quiet;
+}
+
 bool vq_burst_open(struct vq *vq, struct vq_burst *b)
 {
-	static const uint16_t no_notify = VRING_USED_F_NO_NOTIFY;
-
-	if (unlikely(!vq->quiet)) {
-		if (!vq_area_write(vq, b, &vq->used, VQ_USED_FLAGS, &no_notify, sizeof(no_notify)))
-			return false;
-		vq->quiet = true;
-	}
+	if (unlikely(!vq->quiet) && !notify_hush(vq, b))
+		return false;
 	b->used_idx = notify_word(vq, b, &vq->used, VQ_USED_IDX);
 	return b->used_idx;
 }
@@ -84,25 +101,42 @@ void vq_break(struct vq *vq)
 	atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
 }
 
-/* The flags are a hint: when they cannot be read now an interrupt too many is
- * right, one too few is not.
+/**
+ * notify_wanted() - Whether the guest wants an interrupt for what it got
+ * @vq:		Virtqueue whose used index was just stored
+ * @old:	Index that was stored before
+ *
+ * What the guest says is a hint: when it cannot be read now an interrupt too
+ * many is right, one too few is not.  So is the first one after a start: who
+ * had the ring before may have published without interrupting.
  */
-void vq_notify(struct vq *vq)
+static bool notify_wanted(struct vq *vq, uint16_t old) PMD_ONLY
+{
+	uint8_t *p = vq_area_at(vq, &vq->avail,
+				vq->event_idx ? VQ_USED_EVENT(vq->size) : VQ_AVAIL_FLAGS, 2);
+	bool first = !vq->judged;
+	uint16_t word;
+
+	if (!p || (uintptr_t)p & 1)
+		return true;
+	word = atomic_load_explicit((_Atomic uint16_t *)(void *)p, memory_order_relaxed);
+	if (!vq->event_idx)
+		return !(word & VRING_AVAIL_F_NO_INTERRUPT);
+	vq->judged = true;
+	return first || vring_need_event(word, vq->next, old);
+}
+
+void vq_notify(struct vq *vq, uint16_t old)
 {
 	static const uint64_t one = 1;
-	uint8_t *p;
 	int fd;
 
-	/* Orders the store of the used index before the load of the flags */
+	/* Orders the store of the used index before the load of what the guest
+	 * wants: both sides store, then look, so one of them sees the other
+	 */
 	rte_smp_mb();
-	p = vq_area_at(vq, &vq->avail, VQ_AVAIL_FLAGS, 2);
-	if (p && !((uintptr_t)p & 1)) {
-		uint16_t flags =
-			atomic_load_explicit((_Atomic uint16_t *)(void *)p, memory_order_relaxed);
-
-		if (flags & VRING_AVAIL_F_NO_INTERRUPT)
-			return;
-	}
+	if (!notify_wanted(vq, old))
+		return;
 	/* Pairs with the release in vq_set_call() */
 	fd = atomic_load_explicit(&vq->call_fd, memory_order_acquire);
 	if (fd < 0)

@@ -258,6 +258,17 @@ void mg_set_no_interrupt(struct mg_ring *r, bool no);
 uint16_t mg_used_flags(struct mg_ring *r);
 
 /**
+ * mg_set_used_event() - Say which used element is to interrupt (EVENT_IDX)
+ * @idx:	Free-running index
+ */
+void mg_set_used_event(struct mg_ring *r, uint16_t idx);
+
+/**
+ * mg_avail_event() - Read which available element the device wants a kick for
+ */
+uint16_t mg_avail_event(struct mg_ring *r);
+
+/**
  * mg_pattern() - Byte @off of frame @serial
  */
 static inline uint8_t mg_pattern(uint32_t serial, uint32_t off)

@@ -180,3 +180,16 @@ uint16_t mg_used_flags(struct mg_ring *r)
 	mg_read(r->g, r->cfg.used, &flags, 2);
 	return flags;
 }
+
+void mg_set_used_event(struct mg_ring *r, uint16_t idx)
+{
+	mg_write(r->g, r->cfg.avail + 4 + r->cfg.size * 2u, &idx, 2);
+}
+
+uint16_t mg_avail_event(struct mg_ring *r)
+{
+	uint16_t idx;
+
+	mg_read(r->g, r->cfg.used + 4 + r->cfg.size * 8u, &idx, 2);
+	return idx;
+}

@@ -25,6 +25,7 @@
 #define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
+#define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
 #define NEXT	 VRING_DESC_F_NEXT
 #define WRITE	 VRING_DESC_F_WRITE
 #define TABLE	 VRING_DESC_F_INDIRECT
@@ -513,9 +514,12 @@ static void test_hostile_config(void **state)
 	assert_int_equal(start_with(s.r, 0x1000, 0x2000, -(uint64_t)128, 16, V1), -EINVAL);
 	assert_int_equal(start_with(s.r, 0x1000, 0x2000, 0x3000, 16, V1 | UINT64_C(1) << 34),
 			 -ENOTSUP);
-	assert_int_equal(start_with(s.r, 0x1000, 0x2000, 0x3000, 16, V1 | UINT64_C(1) << 29),
-			 -ENOTSUP);
-	/* Up to the last byte of the address space is fine */
+	/* Up to the last byte of the address space is fine, event members and all */
+	assert_int_equal(start_with(s.r, 0x1000, -(uint64_t)36, 0x3000, 16, V1), 0);
+	assert_int_equal(start_with(s.r, 0x1000, -(uint64_t)36, 0x3000, 16, V1 | EVENT), -EINVAL);
+	assert_int_equal(start_with(s.r, 0x1000, -(uint64_t)38, 0x3000, 16, V1 | EVENT), 0);
+	assert_int_equal(start_with(s.r, 0x1000, 0x2000, -(uint64_t)132, 16, V1), 0);
+	assert_int_equal(start_with(s.r, 0x1000, 0x2000, -(uint64_t)132, 16, V1 | EVENT), -EINVAL);
 	assert_int_equal(start_with(s.r, -(uint64_t)256, 0x2000, 0x3000, 16, V1), 0);
 	assert_int_equal(start_with(s.r, 0x1000, 0x2000, 0x3000, 32768, V1), 0);
 	scene_close(&s);

@@ -24,6 +24,7 @@
 
 #define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
+#define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
 #define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
 
 static struct rte_mempool *pool;
@@ -67,6 +68,7 @@ static const struct shape shapes[] = {
 	{"comes_and_goes", 256, 65100, 4096, false, V1 | MRG, 1514, 2, 16, 3},
 	{"all_at_once", 256, 65100, 4096, false, V1 | INDIRECT, 9000, 12, 16, 10},
 	{"odd_comes_and_goes", 128, 65100, 1000, false, V1 | INDIRECT, 3000, 9, 16, 10},
+	{"event_idx", 256, 65100, 4096, false, V1 | MRG | EVENT, 1514, 2, 16, 3},
 	{"one_entry", 1, 7, 4096, false, V1 | INDIRECT, 1514, 5, 0, 0},
 };
 

@@ -21,6 +21,7 @@
 
 #define MRG	  (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT  (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
+#define EVENT	  (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
 #define V1	  (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define POISON	  0xa5
 #define MBUF_ROOM 1000
@@ -67,6 +68,7 @@ static const struct shape shapes[] = {
 	{"merged_comes_and_goes", 256, 0, 4096, false, V1 | MRG | INDIRECT, 9000, 300, 2500, 3, 16,
 	 10},
 	{"chained_comes_and_goes", 64, 0, 4096, false, V1, 9000, 9012, 9500, 7, 16, 5},
+	{"event_idx", 256, 65100, 4096, false, V1 | MRG | EVENT, 1514, 1526, 1526, 1, 16, 3},
 	{"one_entry", 1, 0, 4096, false, V1 | INDIRECT, 1514, 1526, 1600, 5, 0, 0},
 };
 
