@@ -62,6 +62,16 @@ void device_fini(struct device *dev)
 }
 
 /**
+ * is_transmit() - Whether the guest sends through a ring (virtio 1.2, 5.1.2)
+ * @dev:	Device
+ * @ring:	One of its rings
+ */
+static bool is_transmit(const struct device *dev, const struct ring *ring)
+{
+	return (ring - dev->rings) & 1;
+}
+
+/**
  * device_publish() - Tell the topology which rings run, and wait
  * @dev:	Device
  */
@@ -69,9 +79,13 @@ static void device_publish(struct device *dev) CTL_ONLY
 {
 	for (unsigned int q = 0; q < dev->n_rings / 2; q++) {
 		const struct ring *rx = &dev->rings[2 * q], *tx = &dev->rings[2 * q + 1];
+		struct topology_rings rings = {
+			.to_guest = rx->running ? rx->vq : NULL,
+			.from_guest = tx->running && tx->enabled ? tx->vq : NULL,
+			.discard = tx->running && !tx->enabled ? tx->vq : NULL,
+		};
 
-		topology_set(dev->topo, dev->conf->wire, q, rx->running ? rx->vq : NULL,
-			     tx->running ? tx->vq : NULL);
+		topology_set(dev->topo, dev->conf->wire, q, &rings);
 	}
 	if (topology_publish(dev->topo))
 		log_err("guest %s: no memory for a poll list: some rings are not polled",
@@ -181,8 +195,9 @@ static bool ring_run(struct device *dev, struct ring *ring) CTL_ONLY
 	struct vq_config cfg;
 	int err = 0;
 
-	if (ring->running || !dev->mem || !ring->size || !ring->addressed || !ring->kicked ||
-	    !ring->enabled)
+	if (ring->running || !dev->mem || !ring->size || !ring->addressed || !ring->kicked)
+		return false;
+	if (!ring->enabled && !is_transmit(dev, ring))
 		return false;
 	if (!ring->vq)
 		err = vq_new(dev->tlb, dev->misses, &ring->vq);

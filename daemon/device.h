@@ -4,9 +4,11 @@
  * Theory of operation
  * ===================
  * The gate notes here what the messages say; this file turns it into running
- * rings.  A ring runs when it has a size, addresses, a kick descriptor, memory
- * behind it and is enabled (vhost-user, "Ring states").  What may change under
- * a running ring is changed by device_stop(), the change, device_run(): in
+ * rings.  A ring is started when it has a size, addresses, a kick descriptor
+ * and memory behind it; then it runs if it is enabled (vhost-user, "Ring
+ * states").  A transmit ring that is started but disabled runs as well, only
+ * that its frames go nowhere: its driver gets the buffers back.  What may change
+ * under a running ring is changed by device_stop(), the change, device_run(): in
  * between no PMD thread knows the device.
  *
  * With a vIOMMU ring addresses are IOVAs and go to the ring as they are.
@@ -18,7 +20,8 @@
  *
  * Invariants
  * ----------
- *   I1  a ring is in a poll list if and only if @running
+ *   I1  a ring is in a poll list if and only if @running; and where its frames
+ *       go to nowhere, if and only if it is not @enabled
  *   I2  @session moves when the device ends, so a miss of an earlier life
  *       resolves nothing
  *   I3  the library unmaps guest memory only while no ring runs and the IOTLB

@@ -77,7 +77,7 @@ static void take_sample(const struct daemon *daemon, const struct guest *guest,
 
 		s.drops += COUNTER_READ(w->drop_guest_down) + COUNTER_READ(w->drop_guest_full) +
 			   COUNTER_READ(w->drop_guest_miss) + COUNTER_READ(w->drop_port_full) +
-			   COUNTER_READ(w->drop_port_size);
+			   COUNTER_READ(w->drop_port_size) + COUNTER_READ(w->drop_disabled);
 	}
 	*ret_s = s;
 }

@@ -94,13 +94,14 @@ void topology_free(struct topology *topo)
 	free(topo);
 }
 
-void topology_set(struct topology *topo, unsigned int port, unsigned int queue, struct vq *to_guest,
-		  struct vq *from_guest)
+void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
+		  const struct topology_rings *rings)
 {
 	struct poll_entry *e = &topo->entries[topo->first[port] + queue];
 
-	e->to_guest = to_guest;
-	e->from_guest = from_guest;
+	e->to_guest = rings->to_guest;
+	e->from_guest = rings->from_guest;
+	e->discard = rings->discard;
 }
 
 int topology_publish(struct topology *topo)

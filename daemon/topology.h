@@ -43,17 +43,28 @@ int topology_new(const struct conf *conf, const struct port *ports, struct pmd_s
 void topology_free(struct topology *topo) CTL_ONLY;
 
 /**
+ * struct topology_rings - The guest end of a wire
+ * @to_guest:	Receive ring or NULL
+ * @from_guest:	Transmit ring or NULL
+ * @discard:	Transmit ring that is disabled, or NULL
+ */
+struct topology_rings {
+	struct vq *to_guest;
+	struct vq *from_guest;
+	struct vq *discard;
+};
+
+/**
  * topology_set() - Put rings at the guest end of a wire, or take them away
  * @topo:	Topology
  * @port:	Index of the port
  * @queue:	Its queue
- * @to_guest:	Receive ring or NULL
- * @from_guest:	Transmit ring or NULL
+ * @rings:	What is there from now on
  *
  * Nothing happens before topology_publish().
  */
-void topology_set(struct topology *topo, unsigned int port, unsigned int queue, struct vq *to_guest,
-		  struct vq *from_guest) CTL_ONLY;
+void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
+		  const struct topology_rings *rings) CTL_ONLY;
 
 /**
  * topology_publish() - Publish and wait until no thread polls what went away

@@ -38,7 +38,8 @@
 	X(drop_guest_full, "frames the guest had no buffers for in time")      \
 	X(drop_guest_miss, "frames whose buffers were not translated in time") \
 	X(drop_port_full, "frames the port did not take in time")              \
-	X(drop_port_size, "frames longer than the port sends")
+	X(drop_port_size, "frames longer than the port sends")                 \
+	X(drop_disabled, "frames from a transmit ring that is disabled")
 
 #define COUNTER_MEMBER(name, help) uint64_t name;
 

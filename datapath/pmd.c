@@ -106,6 +106,8 @@ static void pmd_poll(struct pmd *pmd, struct poll_list *list) PMD_ONLY
 		const struct poll_entry *e = &list->entries[i];
 
 		wire_poll(e->wire, e->to_guest, e->from_guest, rte_rdtsc());
+		if (unlikely(e->discard))
+			wire_discard(e->wire, e->discard, rte_rdtsc());
 		rte_rcu_qsbr_quiescent(qsbr, pmd->index);
 		/* Pairs with the release in pmd_publish() */
 		if (unlikely(atomic_load_explicit(&pmd->list, memory_order_acquire) != list))

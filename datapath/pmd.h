@@ -44,11 +44,13 @@ struct pmd_set;
  * @wire:	Wire
  * @to_guest:	Receive ring of the guest, or NULL
  * @from_guest:	Transmit ring of the guest, or NULL
+ * @discard:	Transmit ring whose frames go nowhere, or NULL
  */
 struct poll_entry {
 	struct wire *wire;
 	struct vq *to_guest;
 	struct vq *from_guest;
+	struct vq *discard;
 };
 
 /**

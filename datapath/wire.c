@@ -285,3 +285,15 @@ unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_g
 
 	return n + wire_out(wire, from_guest, now);
 }
+
+unsigned int wire_discard(struct wire *wire, struct vq *vq, uint64_t now)
+{
+	struct rte_mbuf *pkts[VQ_BURST];
+	uint16_t n = vq_pull(vq, wire->pool, pkts, VQ_BURST, now);
+
+	if (!n)
+		return 0;
+	COUNTER_ADD(wire->counters.drop_disabled, n);
+	lane_free(pkts, n);
+	return n;
+}

@@ -12,8 +12,8 @@
  *
  * Threads
  * -------
- *   wire_new, wire_free  control thread, while no poll list names the wire
- *   wire_poll            the one PMD thread whose poll list names the wire
+ *   wire_new, wire_free      control thread, while no poll list names the wire
+ *   wire_poll, wire_discard  the one PMD thread whose poll list names the wire
  */
 #ifndef VUNETD_WIRE_H
 #define VUNETD_WIRE_H
@@ -67,5 +67,17 @@ const struct wire_counters *wire_counters(const struct wire *wire);
  */
 unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_guest, uint64_t now)
 	PMD_ONLY;
+
+/**
+ * wire_discard() - Take a burst from the guest and throw it away
+ * @wire:	Wire whose counters tell of it (drop_disabled)
+ * @vq:		Transmit ring that is started but disabled
+ * @now:	rte_rdtsc() of this round
+ *
+ * What a disabled ring is for: the driver gets its buffers back.
+ *
+ * Return: Frames taken
+ */
+unsigned int wire_discard(struct wire *wire, struct vq *vq, uint64_t now) PMD_ONLY;
 
 #endif /* VUNETD_WIRE_H */

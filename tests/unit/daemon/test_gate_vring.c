@@ -6,6 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "daemon/topology.h"
+#include "datapath/counters.h"
 #include "datapath/vq.h"
 
 #define FOREVER UINT64_C(0x100000000) /* a value no 32-bit field holds */
@@ -452,6 +454,73 @@ static void test_ring_broken_by_the_guest(void **state)
 	SERVE_UNTIL(guest_used(0) == 10);
 }
 
+/* What the port of vm1 was given by pair 0, and what was thrown away */
+static uint64_t wire_count(size_t off)
+{
+	const struct wire_counters *c;
+
+	thread_role_assume(&ctl_role);
+	c = topology_counters(fixture.topo, 0, 0);
+	return COUNTER_READ(*(const uint64_t *)((const char *)c + off));
+}
+
+#define WIRE_COUNT(member) wire_count(offsetof(struct wire_counters, member))
+
+/* Started but disabled: what the guest sends is processed, and goes nowhere */
+static void test_disabled_transmit_ring_discards(void **state)
+{
+	int fd = front_open(VM1);
+	uint64_t sent, dropped;
+
+	(void)state;
+	front_negotiate(fd, FEATURES);
+	front_ring(fd, 1, 0, false, -1);
+	guest_offer(1, 0, 10, false, false);
+	SERVE_UNTIL(guest_used(1) == 10);
+	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 1, 0), 0);
+	assert_true(ring(1)->running);
+	sent = WIRE_COUNT(port_tx);
+	dropped = WIRE_COUNT(drop_disabled);
+	guest_offer(1, 10, 50, false, false);
+	SERVE_UNTIL(guest_used(1) == 60);
+	SERVE_UNTIL(WIRE_COUNT(drop_disabled) == dropped + 50);
+	assert_int_equal(WIRE_COUNT(port_tx), sent);
+	/* Enabled again, it goes on after them */
+	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 1, 1), 0);
+	guest_offer(1, 60, 20, false, false);
+	SERVE_UNTIL(guest_used(1) == 80);
+	SERVE_UNTIL(WIRE_COUNT(port_tx) == sent + 20);
+	assert_int_equal(WIRE_COUNT(drop_disabled), dropped + 50);
+}
+
+/* A disabled receive ring is left alone, and one that never started is too */
+static void test_disabled_receive_ring_stands_still(void **state)
+{
+	struct vu_vring_state s = {.index = 1};
+	int fd = front_open(VM1);
+	struct vu_msg reply;
+
+	(void)state;
+	front_negotiate(fd, FEATURES);
+	front_ring(fd, 0, 0, false, -1);
+	front_ring(fd, 1, 0, false, -1);
+	guest_offer(0, 0, 10, false, true);
+	SERVE_UNTIL(guest_used(0) == 10);
+	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 0, 0), 0);
+	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 1, 0), 0);
+	assert_false(ring(0)->running);
+	/* Stopped for good: not even to throw away */
+	front_send(fd, VU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
+	assert_true(front_receive(fd, &reply));
+	assert_false(ring(1)->running);
+	guest_offer(0, 10, 10, false, true);
+	guest_offer(1, 0, 10, false, false);
+	for (unsigned int i = 0; i < 200; i++)
+		serve();
+	assert_int_equal(guest_used(0), 10);
+	assert_int_equal(guest_used(1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -474,6 +543,8 @@ int main(void)
 		GATE_TEST(test_set_vring_call_made_to_block),
 		GATE_TEST(test_set_vring_kick_again),
 		GATE_TEST(test_ring_broken_by_the_guest),
+		GATE_TEST(test_disabled_transmit_ring_discards),
+		GATE_TEST(test_disabled_receive_ring_stands_still),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

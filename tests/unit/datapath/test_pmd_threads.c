@@ -288,8 +288,11 @@ static void publish(struct pmd_set *set, struct guest *guests, const int *where)
 			struct guest *guest = &guests[i];
 
 			if (where[i] == t)
-				entries[n++] = (struct poll_entry){guest->wire, guest->rx->vq,
-								   guest->tx->vq};
+				entries[n++] = (struct poll_entry){
+					.wire = guest->wire,
+					.to_guest = guest->rx->vq,
+					.from_guest = guest->tx->vq,
+				};
 		}
 		assert_int_equal(pmd_publish(set, (unsigned int)t, entries, n), 0);
 	}

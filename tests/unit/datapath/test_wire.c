@@ -412,6 +412,49 @@ static void test_wire_free_while_waiting(void **state)
 	scene_close(&s);
 }
 
+/* A disabled ring gives every buffer back, and nothing reaches the port */
+static void test_wire_discard(void **state)
+{
+	struct scene s;
+	uint32_t len;
+
+	(void)state;
+	scene_open(&s);
+	guest_send(&s, 40);
+	thread_role_assume(&pmd_role);
+	assert_int_equal(wire_discard(s.wire, s.tx->vq, s.now), VQ_BURST);
+	assert_int_equal(wire_discard(s.wire, s.tx->vq, s.now), 40 - VQ_BURST);
+	assert_int_equal(wire_discard(s.wire, s.tx->vq, s.now), 0);
+	for (unsigned int i = 0; i < 40; i++)
+		assert_true(mg_used(s.tx, &len) >= 0);
+	assert_int_equal(WC(&s, drop_disabled), 40);
+	assert_int_equal(WC(&s, port_tx), 0);
+	assert_int_equal(port_drain(), 0);
+	/* Enabled again, it goes on where it is */
+	guest_send(&s, 5);
+	assert_int_equal(poll_wire(&s, false, true), 5);
+	assert_int_equal(port_drain(), 5);
+	scene_close(&s);
+}
+
+/* What was taken while the ring was enabled is still sent */
+static void test_wire_discard_keeps_what_waits(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	port_fill(&s);
+	guest_send(&s, 50);
+	assert_int_equal(poll_wire(&s, true, true), 0);
+	assert_int_equal(wire_discard(s.wire, s.tx->vq, s.now), 50 - VQ_BURST);
+	port_drain();
+	assert_int_equal(poll_wire(&s, true, false), VQ_BURST);
+	assert_int_equal(WC(&s, port_tx), VQ_BURST);
+	assert_int_equal(WC(&s, drop_disabled), 50 - VQ_BURST);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -426,6 +469,8 @@ int main(void)
 		cmocka_unit_test(test_wire_port_size),
 		cmocka_unit_test(test_wire_chained_frame),
 		cmocka_unit_test(test_wire_free_while_waiting),
+		cmocka_unit_test(test_wire_discard),
+		cmocka_unit_test(test_wire_discard_keeps_what_waits),
 	};
 
 	mg_eal_init();
