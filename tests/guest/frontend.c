@@ -36,6 +36,10 @@ static uint64_t wanted_features(const struct options *opt)
 		f |= BIT(VIRTIO_NET_F_MRG_RXBUF);
 	if (opt->indirect)
 		f |= BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	if (opt->packed)
+		f |= BIT(VIRTIO_F_RING_PACKED);
+	if (opt->event_idx)
+		f |= BIT(VIRTIO_RING_F_EVENT_IDX);
 	if (opt->viommu)
 		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	if (opt->pairs > 1)
@@ -47,22 +51,36 @@ static uint64_t wanted_features(const struct options *opt)
  * features_check() - Refuse a backend that lacks what was asked for
  *
  * VERSION_1 is not insisted on without a vIOMMU: the header shrinks then.
+ * Packed rings came with it.
  */
 static int features_check(const struct device *d, uint64_t offered)
 {
+	/* Whatever wanted_features() can want */
+	static const struct {
+		unsigned int bit;
+		const char *name;
+	} names[] = {
+		{VIRTIO_F_VERSION_1, "VERSION_1"},
+		{VHOST_USER_F_PROTOCOL_FEATURES, "PROTOCOL_FEATURES"},
+		{VIRTIO_NET_F_MRG_RXBUF, "MRG_RXBUF"},
+		{VIRTIO_RING_F_INDIRECT_DESC, "INDIRECT_DESC"},
+		{VIRTIO_F_RING_PACKED, "RING_PACKED"},
+		{VIRTIO_RING_F_EVENT_IDX, "EVENT_IDX"},
+		{VIRTIO_F_ACCESS_PLATFORM, "ACCESS_PLATFORM (its vIOMMU support is off)"},
+	};
 	uint64_t missing = wanted_features(d->g->opt) & ~offered;
+	unsigned int i;
 
-	if (!d->g->opt->viommu)
+	if (!d->g->opt->viommu && !d->g->opt->packed)
 		missing &= ~BIT(VIRTIO_F_VERSION_1);
 	missing &= ~BIT(VIRTIO_NET_F_MQ);
 	if (!missing)
 		return 0;
-	fprintf(stderr, "vunet-guest: %s: the backend does not offer virtio features 0x%llx%s\n",
-		d->vu.path, (unsigned long long)missing,
-		missing & BIT(VIRTIO_F_ACCESS_PLATFORM)
-			? " (among them ACCESS_PLATFORM: its vIOMMU "
-			  "support is off)"
-			: "");
+	fprintf(stderr, "vunet-guest: %s: the backend does not offer", d->vu.path);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (missing & BIT(names[i].bit))
+			fprintf(stderr, " %s", names[i].name);
+	fputc('\n', stderr);
 	return -ENOTSUP;
 }
 
@@ -170,7 +188,7 @@ static int start_ring(struct device *d, unsigned int index)
 {
 	struct ring *r = &d->rings[index];
 	struct vhost_vring_state num = {.index = index, .num = r->size};
-	struct vhost_vring_state base = {.index = index, .num = 0};
+	struct vhost_vring_state base = {.index = index, .num = ring_base(r)};
 	struct vhost_vring_addr addr = {
 		.index = index,
 		.desc_user_addr = ring_addr(d, r->desc_off),
@@ -249,10 +267,12 @@ static int stop_ring(struct device *d, unsigned int index)
 
 	if (err)
 		return err;
-	if ((uint16_t)(r->avail_idx - s.num) <= r->size)
+	if (ring_stopped_well(r, s.num))
 		return 0;
-	fprintf(stderr, "vunet-guest: %s: ring %u stopped at %u, but %u was the last available\n",
-		d->vu.path, index, s.num, r->avail_idx);
+	fprintf(stderr,
+		"vunet-guest: %s: ring %u of %u entries stopped at 0x%x, but %u was the last "
+		"available\n",
+		d->vu.path, index, r->size, s.num, r->published);
 	return -EPROTO;
 }
 

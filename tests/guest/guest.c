@@ -21,6 +21,9 @@
 /* Idle rounds after which others on this processor are let run */
 #define IDLE_ROUNDS 16
 
+/* A call that takes longer than that does not come any more */
+#define CALL_MS_MAX 200
+
 volatile sig_atomic_t guest_stop;
 
 /**
@@ -37,16 +40,23 @@ static unsigned int n_rings(const struct guest *g)
 static void lay_out(struct guest *g)
 {
 	const struct options *opt = g->opt;
-	bool straddle = opt->viommu && opt->rings == RINGS_SCATTERED;
 	uint32_t buffers = opt->buffers, chain = opt->chain > 2 ? opt->chain : 2;
+	const struct ring_conf conf = {
+		.size = opt->ring_size,
+		.chain = opt->indirect ? chain : 0,
+		.base = (uint16_t)opt->base,
+		.packed = opt->packed,
+		.event_idx = opt->event_idx,
+		.polled = !opt->interrupts,
+		.straddle = opt->viommu && opt->rings == RINGS_SCATTERED,
+	};
 	unsigned int d, i;
 
 	g->mem.rings.shift = opt->viommu;
 	g->mem.buffers.shift = opt->viommu;
 	for (d = 0; d < g->n_devices; d++)
 		for (i = 0; i < n_rings(g); i++)
-			ring_layout(&g->devices[d].rings[i], &g->mem.rings, opt->ring_size,
-				    opt->indirect ? chain : 0, straddle);
+			ring_layout(&g->devices[d].rings[i], &g->mem.rings, &conf);
 	if (!buffers)
 		buffers = 2 * opt->ring_size * opt->pairs * g->n_devices;
 	/* Half a huge page left empty is no loss in a sparse file only */
@@ -83,7 +93,7 @@ static int device_new(struct device *d)
 	err = viommu_init(&d->iommu, &d->vu, opt, &d->g->mem, d->g->pool.stride,
 			  2 * opt->ring_size * opt->pairs);
 	for (i = 0; !err && i < n_rings(d->g); i++)
-		err = ring_init(&d->rings[i], &d->g->mem.rings, i % 2 == 0, !opt->interrupts);
+		err = ring_init(&d->rings[i], &d->g->mem.rings, i % 2 == 0);
 	return err;
 }
 
@@ -204,6 +214,42 @@ static int backends_alive(const struct guest *g)
 }
 
 /**
+ * arm_rings() - Ask to be called for whatever comes next
+ *
+ * Return: false when something has come already
+ */
+static bool arm_rings(struct guest *g)
+{
+	bool empty = true;
+	unsigned int i, j;
+
+	for (i = 0; i < g->n_devices; i++)
+		for (j = 0; j < n_rings(g); j++)
+			empty &= ring_arm(&g->devices[i].rings[j]);
+	return empty;
+}
+
+/**
+ * check_called() - After a sleep of full length, whether a call was left out
+ *
+ * What is there now may have come a moment ago, so its call gets some time.
+ */
+static void check_called(struct guest *g)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < g->n_devices; i++) {
+		for (j = 0; j < n_rings(g); j++) {
+			struct ring *r = &g->devices[i].rings[j];
+			struct pollfd p = {.fd = r->call_fd, .events = POLLIN};
+
+			if (ring_used_count(r) && poll(&p, 1, CALL_MS_MAX) == 0)
+				g->stats.calls_missed++;
+		}
+	}
+}
+
+/**
  * sleep_until_called() - Wait for an interrupt, a miss, or a little time
  */
 static void sleep_until_called(struct guest *g)
@@ -212,6 +258,8 @@ static void sleep_until_called(struct guest *g)
 	unsigned int i, j, n = 0;
 	uint64_t count;
 
+	if (!arm_rings(g))
+		return;
 	for (i = 0; i < g->n_devices; i++) {
 		struct device *d = &g->devices[i];
 
@@ -219,12 +267,14 @@ static void sleep_until_called(struct guest *g)
 			p[n++] = (struct pollfd){.fd = d->rings[j].call_fd, .events = POLLIN};
 		p[n++] = (struct pollfd){.fd = d->vu.backend_fd, .events = POLLIN};
 	}
-	if (poll(p, n, 10) <= 0)
+	if (poll(p, n, 10) <= 0) {
+		check_called(g);
 		return;
+	}
 	for (i = 0; i < n; i++)
 		if (p[i].revents & POLLIN && (i + 1) % (n_rings(g) + 1) &&
-		    read(p[i].fd, &count, sizeof(count)) < 0)
-			continue;
+		    read(p[i].fd, &count, sizeof(count)) == sizeof(count))
+			g->stats.calls += count;
 }
 
 /**

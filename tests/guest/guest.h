@@ -58,6 +58,8 @@ struct device {
  * @foreign:	verify: not ours
  * @poison_checks:	Released pages looked at
  * @poison_violations:	Released pages that changed
+ * @calls:	Interrupts that ended a sleep
+ * @calls_missed:	Sleeps that an interrupt should have ended
  */
 struct stats {
 	uint64_t rx_frames;
@@ -73,6 +75,8 @@ struct stats {
 	uint64_t foreign;
 	uint64_t poison_checks;
 	uint64_t poison_violations;
+	uint64_t calls;
+	uint64_t calls_missed;
 };
 
 /**

@@ -45,6 +45,9 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @ring_size:	Entries per ring
  * @buffers:	Buffers in the pool, 0 for twice the ring entries
  * @buf_size:	Bytes per buffer, virtio header included
+ * @base:	Position the rings begin at
+ * @packed:	Offer and use VIRTIO_F_RING_PACKED
+ * @event_idx:	Offer and use VIRTIO_RING_F_EVENT_IDX
  * @aligned:	The first buffer starts a page, so that none of 2048 bytes crosses one
  * @mergeable:	Offer VIRTIO_NET_F_MRG_RXBUF
  * @indirect:	Offer and use VIRTIO_RING_F_INDIRECT_DESC
@@ -84,6 +87,9 @@ struct options {
 	uint32_t ring_size;
 	uint32_t buffers;
 	uint32_t buf_size;
+	uint32_t base;
+	bool packed;
+	bool event_idx;
 	bool aligned;
 	uint32_t mergeable;
 	bool indirect;

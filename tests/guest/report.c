@@ -32,7 +32,7 @@ static const struct counter counters[] = {
 	S(tx_bytes, false),	    S(dropped, false),	S(malformed, true),
 	S(echoed, false),	    S(lost, true),	S(reordered, true),
 	S(corrupt, true),	    S(foreign, false),	S(poison_checks, false),
-	S(poison_violations, true),
+	S(poison_violations, true), S(calls, false),	S(calls_missed, true),
 };
 
 /**
@@ -141,6 +141,7 @@ void report_summary(const struct guest *g)
 	print_word(g, "mode", options_name("mode", g->opt->mode));
 	print_word(g, "viommu", options_name("viommu", g->opt->viommu));
 	print_word(g, "map", options_name("map", g->opt->map));
+	print_word(g, "ring", g->opt->packed ? "packed" : "split");
 	print_rate(g, "seconds", s);
 	print_rate(g, "cpu_share",
 		   s > 0 ? (double)(g->stop_cpu_ns - g->start_cpu_ns) / NS_PER_S / s : 0);

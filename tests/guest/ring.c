@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ring.c - One split virtqueue, the driver's side: set-up and chains */
+/* ring.c - One virtqueue of either layout, the driver's side: set-up */
 #include "tests/guest/ring.h"
 
 #include <errno.h>
@@ -8,23 +8,27 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-void ring_layout(struct ring *r, struct arena *a, uint32_t size, uint32_t chain, bool straddle)
+void ring_layout(struct ring *r, struct arena *a, const struct ring_conf *conf)
 {
-	/* Pages of 4 KiB can be straddled by all, huge ones by the first only */
-	bool all = straddle && a->shift == 12, first = straddle && a->top == 0;
-	uint64_t align = straddle ? 16 : 4096;
+	bool straddle = conf->straddle;
 
-	r->size = size;
-	r->chain = (uint16_t)chain;
-	r->desc_off = arena_take(a, size * sizeof(struct vring_desc), align, all || first);
-	r->avail_off = arena_take(a, 6 + size * sizeof(uint16_t), align, all);
-	r->used_off = arena_take(a, 6 + size * sizeof(struct vring_used_elem), align, all);
-	if (chain)
-		r->table_off = arena_take(a, (uint64_t)size * chain * sizeof(struct vring_desc),
-					  align, all);
+	r->size = conf->size;
+	r->chain = (uint16_t)conf->chain;
+	r->base = conf->base;
+	r->packed = conf->packed;
+	r->event_idx = conf->event_idx;
+	r->polled = conf->polled;
+	if (r->packed)
+		packed_layout(r, a, straddle);
+	else
+		split_layout(r, a, straddle);
+	if (r->chain)
+		r->table_off =
+			arena_take(a, (uint64_t)r->size * r->chain * sizeof(struct vring_desc),
+				   straddle ? 16 : 4096, straddle && a->shift == 12);
 }
 
-int ring_init(struct ring *r, const struct arena *a, bool device_writes, bool polled)
+int ring_init(struct ring *r, const struct arena *a, bool device_writes)
 {
 	uint32_t i;
 
@@ -33,23 +37,28 @@ int ring_init(struct ring *r, const struct arena *a, bool device_writes, bool po
 	r->free = calloc(r->size, sizeof(*r->free));
 	r->next = calloc(r->size, sizeof(*r->next));
 	r->cookie = calloc(r->size, sizeof(*r->cookie));
+	r->span = calloc(r->size, sizeof(*r->span));
+	r->log = calloc(r->size, sizeof(*r->log));
 	if (r->kick_fd < 0 || r->call_fd < 0)
 		return -errno;
-	if (!r->free || !r->next || !r->cookie)
+	if (!r->free || !r->next || !r->cookie || !r->span || !r->log)
 		return -ENOMEM;
-	r->desc = (struct vring_desc *)(a->linear + r->desc_off);
-	r->avail = (struct vring_avail *)(a->linear + r->avail_off);
-	r->used = (struct vring_used *)(a->linear + r->used_off);
 	if (r->chain)
-		r->table = (struct vring_desc *)(a->linear + r->table_off);
+		r->table = a->linear + r->table_off;
 	r->write = device_writes ? VRING_DESC_F_WRITE : 0;
-	r->avail->flags = polled ? VRING_AVAIL_F_NO_INTERRUPT : 0;
+	r->avail_idx = r->base;
+	r->published = r->base;
+	r->last_used = r->base;
 	/* The lowest numbers are used first */
 	for (i = 0; i < r->size; i++) {
 		r->cookie[i] = COOKIE_NONE;
 		r->free[i] = (uint16_t)(r->size - 1 - i);
 	}
 	r->n_free = r->size;
+	if (r->packed)
+		packed_init(r, a);
+	else
+		split_init(r, a);
 	return 0;
 }
 
@@ -62,61 +71,60 @@ void ring_free(struct ring *r)
 	free(r->free);
 	free(r->next);
 	free(r->cookie);
+	free(r->span);
+	free(r->log);
 	memset(r, 0, sizeof(*r));
 }
 
-/**
- * add_indirect() - Write a chain into the head's own table
- */
-static void add_indirect(struct ring *r, const struct seg *segs, unsigned int n, uint32_t cookie)
+uint32_t ring_base(const struct ring *r)
 {
-	uint16_t id = r->free[--r->n_free];
-	uint64_t at = (uint64_t)id * r->chain;
-	struct vring_desc *t = r->table + at;
-	unsigned int i;
+	uint32_t at;
 
-	for (i = 0; i < n; i++)
-		t[i] = (struct vring_desc){
-			.addr = segs[i].addr,
-			.len = segs[i].len,
-			.flags = r->write | (i + 1 < n ? VRING_DESC_F_NEXT : 0),
-			.next = (uint16_t)(i + 1),
-		};
-	r->next[id] = id;
-	r->cookie[id] = cookie;
-	r->desc[id] = (struct vring_desc){
-		.addr = r->table_addr + at * sizeof(*t),
-		.len = n * (uint32_t)sizeof(*t),
-		.flags = VRING_DESC_F_INDIRECT,
-	};
-	r->avail->ring[r->avail_idx++ & (r->size - 1)] = id;
+	if (!r->packed)
+		return r->base;
+	/* vhost-user, "Vring base": the available position, then the used one */
+	at = packed_off_wrap(r, r->base);
+	return at | at << 16;
+}
+
+/**
+ * packed_behind() - How far a position with its wrap counter is behind another
+ */
+static uint32_t packed_behind(const struct ring *r, uint16_t off_wrap, uint16_t idx)
+{
+	uint16_t at = off_wrap & 0x7fff;
+
+	if (off_wrap >> 15 != packed_wrap(r, idx))
+		at -= (uint16_t)r->size;
+	return (uint16_t)((idx & (r->size - 1)) - at);
+}
+
+bool ring_stopped_well(const struct ring *r, uint32_t base)
+{
+	uint32_t avail, used;
+
+	if (!r->packed)
+		return (uint16_t)(r->published - base) <= r->size;
+	avail = packed_behind(r, (uint16_t)base, r->published);
+	/* librte_vhost leaves the used position out */
+	used = base >> 16 ? packed_behind(r, (uint16_t)(base >> 16), r->published) : avail;
+	return avail <= r->size && used <= r->size && avail <= used;
 }
 
 bool ring_add_chain(struct ring *r, const struct seg *segs, unsigned int n, uint32_t cookie)
 {
-	uint16_t id = 0, link = 0;
-	unsigned int i;
-
 	if (!ring_room(r, n))
 		return false;
-	if (n <= r->chain) {
-		add_indirect(r, segs, n, cookie);
-		return true;
-	}
-	/* From the end, so that each knows its successor */
-	for (i = n; i-- > 0; link = id) {
-		id = r->free[--r->n_free];
-		r->next[id] = i + 1 < n ? link : id;
-		r->desc[id] = (struct vring_desc){
-			.addr = segs[i].addr,
-			.len = segs[i].len,
-			.flags = r->write | (i + 1 < n ? VRING_DESC_F_NEXT : 0),
-			.next = i + 1 < n ? link : 0,
-		};
-	}
-	r->cookie[id] = cookie;
-	r->avail->ring[r->avail_idx++ & (r->size - 1)] = id;
+	if (r->packed)
+		packed_add_chain(r, segs, n, cookie);
+	else
+		split_add_chain(r, segs, n, cookie);
 	return true;
+}
+
+uint32_t ring_pending(const struct ring *r, uint32_t *cookies, uint32_t max)
+{
+	return r->packed ? packed_pending(r, cookies, max) : split_pending(r, cookies, max);
 }
 
 void ring_kick(struct ring *r)

@@ -1,119 +1,57 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* ring.h - One split virtqueue, the driver's side (virtio 1.2, 2.7)
+/* ring.h - One virtqueue of either layout, the driver's side
  *
  * Theory of operation
  * ===================
- * Free descriptors are a stack.  A chain takes as many as it has segments, its
- * head carries the chain's cookie, and a private copy of the `next` links is
- * what is followed when it comes back: the backend cannot mislead us.
+ * Adding writes what the backend does not see before ring_publish(), which also
+ * kicks unless the backend asked not to be.  What the backend says it used is
+ * checked: an id that is not outstanding is counted in @errors and skipped.
  *
- * Adding writes descriptors and the available entry; ring_publish() makes a
- * burst visible with one store, and kicks unless the backend asked not to be.
- * What the backend says it used is checked: an id that is not outstanding is
- * counted in @errors and skipped.
+ * Each function here is a choice between those of ring_split.h and ring_packed.h;
+ * a ring never changes its mind, so the choice costs a branch that is foreseen.
  */
 #ifndef GUEST_RING_H
 #define GUEST_RING_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <linux/virtio_ring.h>
-
-#include "tests/guest/memory.h"
-
-#define COOKIE_NONE UINT32_MAX
-
-/**
- * struct seg - A piece of a chain
- * @addr:	Address for the backend
- * @len:	Bytes
- */
-struct seg {
-	uint64_t addr;
-	uint32_t len;
-};
-
-/**
- * struct ring - A virtqueue
- *
- * First what every burst touches.
- *
- * @desc:	Descriptor table
- * @avail:	Available ring
- * @used:	Used ring
- * @free:	Stack of free descriptors
- * @next:	Our copy of the links; the last of a chain points at itself
- * @cookie:	Of each descriptor that heads an outstanding chain
- * @table:	Indirect tables, @chain entries for each descriptor, or NULL
- * @size:	Entries
- * @n_free:	Height of the stack
- * @avail_idx:	Next available index, published or not
- * @last_used:	Next used index to look at
- * @write:	VRING_DESC_F_WRITE if the backend writes into this ring's buffers
- * @chain:	Longest chain an indirect table takes, 0 for no tables
- * @kick_fd:	eventfd to the backend
- * @call_fd:	eventfd from it
- * @kicks:	Sent
- * @errors:	Used entries that make no sense
- * @desc_off:	Where the areas are in their arena
- * @avail_off:	Where the areas are in their arena
- * @used_off:	Where the areas are in their arena
- * @table_off:	Where the areas are in their arena
- * @table_addr:	Address of the tables for the backend
- */
-struct ring {
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
-	uint16_t *free;
-	uint16_t *next;
-	uint32_t *cookie;
-	struct vring_desc *table;
-	uint32_t size;
-	uint32_t n_free;
-	uint16_t avail_idx;
-	uint16_t last_used;
-	uint16_t write;
-	uint16_t chain;
-	int kick_fd;
-	int call_fd;
-	uint64_t kicks;
-	uint64_t errors;
-	uint64_t desc_off;
-	uint64_t avail_off;
-	uint64_t used_off;
-	uint64_t table_off;
-	uint64_t table_addr;
-};
+#include "tests/guest/ring_packed.h"
+#include "tests/guest/ring_split.h"
 
 /**
  * ring_layout() - Take room for a ring
  * @r:		Zeroed
  * @a:		Arena of rings
- * @size:	Entries
- * @chain:	Longest chain for indirect tables, 0 for none
- * @straddle:	Let the areas cross pages
+ * @conf:	What it is to be like
  */
-void ring_layout(struct ring *r, struct arena *a, uint32_t size, uint32_t chain, bool straddle);
+void ring_layout(struct ring *r, struct arena *a, const struct ring_conf *conf);
 
 /**
  * ring_init() - Make an empty ring where it was laid out
  * @r:		From ring_layout()
  * @a:		The same arena, with memory behind it
  * @device_writes:	Whether buffers of this ring are for receiving
- * @polled:	Ask for no interrupts
  *
  * Return: 0 or -errno
  */
-int ring_init(struct ring *r, const struct arena *a, bool device_writes, bool polled);
+int ring_init(struct ring *r, const struct arena *a, bool device_writes);
 
 /**
  * ring_free() - Free what ring_init() made
  * @r:	Or zeroed
  */
 void ring_free(struct ring *r);
+
+/**
+ * ring_base() - Where the positions begin, as SET_VRING_BASE says it
+ * @r:	Ring
+ */
+uint32_t ring_base(const struct ring *r);
+
+/**
+ * ring_stopped_well() - Whether a backend could have stopped there
+ * @r:		Ring
+ * @base:	Answer to GET_VRING_BASE
+ */
+bool ring_stopped_well(const struct ring *r, uint32_t base);
 
 /**
  * ring_add_chain() - Make a chain available
@@ -127,10 +65,14 @@ void ring_free(struct ring *r);
 bool ring_add_chain(struct ring *r, const struct seg *segs, unsigned int n, uint32_t cookie);
 
 /**
- * ring_kick() - Tell the backend that there is something to do
- * @r:	Ring
+ * ring_pending() - Cookies of chains the backend has not used yet, the next first
+ * @r:		Ring
+ * @cookies:	Filled in
+ * @max:	At most so many
+ *
+ * Return: How many
  */
-void ring_kick(struct ring *r);
+uint32_t ring_pending(const struct ring *r, uint32_t *cookies, uint32_t max);
 
 /**
  * ring_room() - Whether a chain of that many segments can be added
@@ -151,12 +93,10 @@ static inline bool ring_room(const struct ring *r, unsigned int n)
  */
 static inline void ring_add(struct ring *r, uint64_t addr, uint32_t len, uint32_t cookie)
 {
-	uint16_t id = r->free[--r->n_free];
-
-	r->next[id] = id;
-	r->cookie[id] = cookie;
-	r->desc[id] = (struct vring_desc){.addr = addr, .len = len, .flags = r->write};
-	r->avail->ring[r->avail_idx++ & (r->size - 1)] = id;
+	if (r->packed)
+		packed_add(r, addr, len, cookie);
+	else
+		split_add(r, addr, len, cookie);
 }
 
 /**
@@ -165,22 +105,21 @@ static inline void ring_add(struct ring *r, uint64_t addr, uint32_t len, uint32_
  */
 static inline void ring_publish(struct ring *r)
 {
-	if (r->avail->idx == r->avail_idx)
+	if (r->published == r->avail_idx)
 		return;
-	__atomic_store_n(&r->avail->idx, r->avail_idx, __ATOMIC_RELEASE);
-	/* The backend clears NO_NOTIFY, then looks at the index once more */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!(__atomic_load_n(&r->used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY))
-		ring_kick(r);
+	if (r->packed)
+		packed_publish(r);
+	else
+		split_publish(r);
 }
 
 /**
  * ring_used_count() - Chains that came back
  * @r:	Ring
  */
-static inline uint32_t ring_used_count(const struct ring *r)
+static inline uint32_t ring_used_count(struct ring *r)
 {
-	return (uint16_t)(__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) - r->last_used);
+	return r->packed ? packed_used_count(r) : split_used_count(r);
 }
 
 /**
@@ -190,7 +129,7 @@ static inline uint32_t ring_used_count(const struct ring *r)
  */
 static inline uint32_t ring_peek(const struct ring *r, unsigned int ahead)
 {
-	uint32_t id = r->used->ring[(r->last_used + ahead) & (r->size - 1)].id;
+	uint32_t id = r->packed ? packed_peek(r, ahead) : split_peek(r, ahead);
 
 	return id < r->size ? r->cookie[id] : COOKIE_NONE;
 }
@@ -202,16 +141,15 @@ static inline uint32_t ring_peek(const struct ring *r, unsigned int ahead)
  *
  * Its descriptors stay taken until ring_release().
  *
- * Return: Head descriptor, or r->size for nonsense, which is counted
+ * Return: Head id, or r->size for nonsense, which is counted
  */
 static inline uint32_t ring_take(struct ring *r, uint32_t *ret_len)
 {
-	const struct vring_used_elem *e = &r->used->ring[r->last_used++ & (r->size - 1)];
-	uint32_t id = e->id;
+	struct vring_used_elem e = r->packed ? packed_take(r) : split_take(r);
 
-	*ret_len = e->len;
-	if (id < r->size && r->cookie[id] != COOKIE_NONE)
-		return id;
+	*ret_len = e.len;
+	if (id_outstanding(r, e.id))
+		return e.id;
 	r->errors++;
 	return r->size;
 }
@@ -232,6 +170,25 @@ static inline void ring_release(struct ring *r, uint32_t id)
 			return;
 		id = next;
 	}
+}
+
+/**
+ * ring_arm() - Ask to be called for the next used entry
+ * @r:	Ring that is not polled
+ *
+ * An entry that came before is not announced any more, so it is looked for.
+ *
+ * Return: false when there is one, so that nobody should sleep
+ */
+static inline bool ring_arm(struct ring *r)
+{
+	if (r->packed)
+		packed_arm(r);
+	else
+		split_arm(r);
+	/* The backend publishes, then looks at what we ask for */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return !ring_used_count(r);
 }
 
 #endif /* GUEST_RING_H */

@@ -111,29 +111,6 @@ static bool inside(const struct guest *g, uint32_t id, const struct range *r)
 }
 
 /**
- * next_buffers() - Buffers the backend has not used yet, the next one first
- * @ids:	Filled in
- * @max:	At most so many
- *
- * Return: How many
- */
-static uint32_t next_buffers(const struct guest *g, const struct ring *r, uint32_t *ids,
-			     uint32_t max)
-{
-	uint16_t idx = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
-	uint32_t there = (uint16_t)(r->avail_idx - idx), n = 0, i;
-
-	for (i = 0; i < there && n < max; i++) {
-		uint32_t id = r->cookie[r->avail->ring[(idx + i) & (r->size - 1)]];
-
-		/* Its used entry could be late */
-		if (id < g->pool.n)
-			ids[n++] = id;
-	}
-	return n;
-}
-
-/**
  * choose() - Which pages to take away
  */
 static struct range choose(const struct guest *g, const struct ring *r)
@@ -145,7 +122,7 @@ static struct range choose(const struct guest *g, const struct ring *r)
 
 	if (w->n_pages <= PAGES_MAX)
 		return range;
-	n = next_buffers(g, r, ids, SNATCH_BUFFERS);
+	n = ring_pending(r, ids, SNATCH_BUFFERS);
 	range.first = n ? w->n_pages : 0;
 	for (i = 0; i < n; i++) {
 		uint64_t from = page_of(g, ids[i], 0), to = page_of(g, ids[i], g->pool.stride - 1);
@@ -183,7 +160,7 @@ static void watch(struct guest *g, const uint32_t *ids, uint32_t n, uint64_t ns)
 static void poison_next(struct guest *g, const struct ring *r, const struct range *range,
 			uint64_t ns)
 {
-	uint32_t ids[TARGETS_MAX], n = next_buffers(g, r, ids, TARGETS_MAX), keep = 0, i;
+	uint32_t ids[TARGETS_MAX], n = ring_pending(r, ids, TARGETS_MAX), keep = 0, i;
 
 	for (i = 0; i < n; i++) {
 		if (!inside(g, ids[i], range))

@@ -84,7 +84,7 @@ def expect_good(report):
     """Fail unless the guest finished, with frames and nothing wrong with them."""
     expect(report.status != BACKEND, f"the guest gave up: {report.complaint}")
     wrong = {name: report[name] for name in ("lost", "reordered", "corrupt", "malformed",
-                                             "ring_errors", "poison_violations")
+                                             "ring_errors", "poison_violations", "calls_missed")
              if report[name]}
     expect(not wrong, f"the guest counted {wrong}")
     expect_equal(report.status, GOOD, "exit status of the guest")
