@@ -48,26 +48,47 @@ static int port_probe(const struct conf_port *conf, uint16_t *ret_id)
 }
 
 /**
+ * port_chains() - Whether a frame of the port's MTU goes over several mbufs
+ * @conf:	Section
+ * @info:	From the driver
+ *
+ * One element for each frame would cost a port with jumbo frames four times the
+ * memory, most of it unused: most frames are small.  A driver that cannot both
+ * receive into chains and send them needs such elements.
+ */
+static bool port_chains(const struct conf_port *conf, const struct rte_eth_dev_info *info)
+{
+	return conf->mtu + PORT_FRAME_OVERHEAD > RTE_MBUF_DEFAULT_DATAROOM &&
+	       info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER &&
+	       info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+}
+
+/**
  * port_pool() - Make the port's mbuf pool
  * @conf:	Section
+ * @info:	From the driver
  * @id:		ethdev port
  * Return: Pool, or NULL with rte_errno set
  *
  * Enough for every descriptor in both directions, one burst in flight per
- * queue and direction, and the threads' caches; large enough each that a frame
- * of the port's MTU needs no second one.
+ * queue and direction, and the threads' caches.  A descriptor is for one mbuf,
+ * not for one frame.
  */
-static struct rte_mempool *port_pool(const struct conf_port *conf, uint16_t id)
+static struct rte_mempool *port_pool(const struct conf_port *conf,
+				     const struct rte_eth_dev_info *info, uint16_t id)
 {
-	unsigned int n =
-		conf->queues * (2u * conf->descriptors + 4 * VQ_BURST) + 2 * PORT_POOL_CACHE;
-	unsigned int frame = conf->mtu + PORT_FRAME_OVERHEAD;
-	unsigned int room =
-		RTE_PKTMBUF_HEADROOM + RTE_MAX(frame, (unsigned int)RTE_MBUF_DEFAULT_DATAROOM);
+	unsigned int room = RTE_MBUF_DEFAULT_DATAROOM, frame = conf->mtu + PORT_FRAME_OVERHEAD;
+	unsigned int burst = 4 * VQ_BURST, n;
 	char name[RTE_MEMPOOL_NAMESIZE];
 
+	if (port_chains(conf, info))
+		burst *= (frame + room - 1) / room;
+	else
+		room = RTE_MAX(frame, room);
+	n = conf->queues * (2u * conf->descriptors + burst) + 2 * PORT_POOL_CACHE;
 	snprintf(name, sizeof(name), "port%u", id);
-	return rte_pktmbuf_pool_create(name, n, PORT_POOL_CACHE, 0, (uint16_t)room,
+	return rte_pktmbuf_pool_create(name, n, PORT_POOL_CACHE, 0,
+				       (uint16_t)(RTE_PKTMBUF_HEADROOM + room),
 				       rte_eth_dev_socket_id(id));
 }
 
@@ -124,6 +145,8 @@ static void port_eth_conf(const struct conf_port *conf, const struct rte_eth_dev
 	memset(ret_conf, 0, sizeof(*ret_conf));
 	ret_conf->rxmode.mtu = conf->mtu;
 	ret_conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	if (port_chains(conf, info))
+		ret_conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	ret_conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (conf->queues > 1 && (info->flow_type_rss_offloads & PORT_RSS_WANTED)) {
 		ret_conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -173,7 +196,7 @@ static int port_setup(struct port *port)
 	if (err)
 		return err;
 	port_eth_conf(conf, &info, &eth);
-	port->pool = port_pool(conf, port->id);
+	port->pool = port_pool(conf, &info, port->id);
 	if (!port->pool) {
 		log_err("port %s: no memory for its frames: %s (raise [dpdk] memory_mb)",
 			conf->name, rte_strerror(rte_errno));
