@@ -35,6 +35,8 @@ static const struct gate_request requests[VU_REQUEST_MAX] = {
 	[VU_SET_PROTOCOL_FEATURES]   = {"SET_PROTOCOL_FEATURES",  U64,   U64,   0,  false, gate_set_protocol_features},
 	[VU_GET_QUEUE_NUM]           = {"GET_QUEUE_NUM",          0,     0,     0,  true,  gate_get_queue_num},
 	[VU_SET_VRING_ENABLE]        = {"SET_VRING_ENABLE",       STATE, STATE, 0,  false, gate_set_vring_enable},
+	[VU_SEND_RARP]               = {"SEND_RARP",              U64,   U64,   0,  false, gate_send_rarp},
+	[VU_NET_SET_MTU]             = {"NET_SET_MTU",            U64,   U64,   0,  false, gate_net_set_mtu},
 	[VU_SET_BACKEND_REQ_FD]      = {"SET_BACKEND_REQ_FD",     0,     U64,   1,  false, gate_set_backend_req_fd},
 	[VU_IOTLB_MSG]               = {"IOTLB_MSG",              IOTLB, IOTLB, 0,  false, gate_iotlb_msg},
 };

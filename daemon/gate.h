@@ -83,6 +83,9 @@ GATE_HANDLER(gate_set_vring_kick) CTL_ONLY;
 GATE_HANDLER(gate_set_vring_call) CTL_ONLY;
 GATE_HANDLER(gate_set_vring_err) CTL_ONLY;
 GATE_HANDLER(gate_set_vring_enable) CTL_ONLY;
+/* gate_net.c */
+GATE_HANDLER(gate_send_rarp) CTL_ONLY;
+GATE_HANDLER(gate_net_set_mtu) CTL_ONLY;
 /* gate_iotlb.c */
 GATE_HANDLER(gate_set_backend_req_fd) CTL_ONLY;
 GATE_HANDLER(gate_iotlb_msg) CTL_ONLY;

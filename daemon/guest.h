@@ -35,6 +35,7 @@
 	X(refused, "messages refused")                                                     \
 	X(updates, "translations received")                                                \
 	X(invalidations, "invalidations received and acknowledged")                        \
+	X(rarps, "RARP frames sent for the guest, for a front-end that has moved it")      \
 	X(bad_iotlb, "translation messages refused: outside the guest's memory, empty or " \
 		     "wrapping")
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_arp.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -265,4 +266,19 @@ void port_close(struct port *port)
 	(void)rte_eth_dev_close(port->id);
 	rte_mempool_free(port->pool);
 	memset(port, 0, sizeof(*port));
+}
+
+/*
+ * DPDK's frame ends in bytes that it leaves as they were: of some guest's frame,
+ * for another to read.
+ */
+struct rte_mbuf *port_rarp(const struct port *port, const struct rte_ether_addr *mac)
+{
+	struct rte_mbuf *frame = rte_net_make_rarp_packet(port->pool, mac);
+	const uint32_t used = RTE_ETHER_HDR_LEN + sizeof(struct rte_arp_hdr);
+
+	if (!frame)
+		return NULL;
+	memset(rte_pktmbuf_mtod_offset(frame, char *, used), 0, frame->data_len - used);
+	return frame;
 }

@@ -11,6 +11,8 @@
 #include "conf/conf.h"
 #include "iotlb/thread_role.h"
 
+struct rte_ether_addr;
+struct rte_mbuf;
 struct rte_mempool;
 
 /**
@@ -43,5 +45,13 @@ int port_open(const struct conf_port *conf, struct port *ret_port) CTL_ONLY;
  * @port:	Opened, polled by nobody; zeroed
  */
 void port_close(struct port *port) CTL_ONLY;
+
+/**
+ * port_rarp() - Make the RARP request by which a station makes itself known
+ * @port:	Opened
+ * @mac:	Address of the station
+ * Return: Frame, owned by the caller, or NULL when the port's mbufs are used up
+ */
+struct rte_mbuf *port_rarp(const struct port *port, const struct rte_ether_addr *mac) CTL_ONLY;
 
 #endif /* VUNETD_PORT_H */

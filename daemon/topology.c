@@ -129,6 +129,11 @@ int topology_publish(struct topology *topo)
 	return ret;
 }
 
+void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *frame)
+{
+	wire_post(topo->entries[topo->first[port]].wire, frame);
+}
+
 const struct wire_counters *topology_counters(const struct topology *topo, unsigned int port,
 					      unsigned int queue)
 {

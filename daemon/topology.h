@@ -21,6 +21,7 @@
 
 struct pmd_set;
 struct port;
+struct rte_mbuf;
 struct topology;
 struct vq;
 struct wire_counters;
@@ -73,6 +74,14 @@ void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
  * Return: 0; -ENOMEM, and then the rings are with nobody
  */
 int topology_publish(struct topology *topo) CTL_ONLY;
+
+/**
+ * topology_send() - Have a frame of our own sent by a port
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @frame:	Given away
+ */
+void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *frame) CTL_ONLY;
 
 /**
  * topology_counters() - The counters of a wire

@@ -54,7 +54,9 @@ enum vu_backend_request {
 
 enum vu_protocol_feature {
 	VU_PROTOCOL_F_MQ = 0,
+	VU_PROTOCOL_F_RARP = 2,
 	VU_PROTOCOL_F_REPLY_ACK = 3,
+	VU_PROTOCOL_F_NET_MTU = 4,
 	VU_PROTOCOL_F_BACKEND_REQ = 5,
 };
 

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,13 @@ struct lane {
 };
 
 /**
- * struct wire - Written by the polling thread; the first line only once
+ * struct wire - Written by the polling thread; the first line hardly ever
  * @pool:	mbufs for the guest's transmissions
  * @wait_tsc:	WIRE_WAIT_US in TSC cycles
  * @port_id:	ethdev port
  * @queue:	Its receive and transmit queue
  * @max_frame:	Longest frame the port sends, in bytes
+ * @posted:	Frame of the control thread's, or NULL; exchanged by both
  * @counters:	Read relaxed by the control thread
  * @in:		From the port to the guest
  * @out:	From the guest to the port
@@ -49,6 +51,7 @@ struct wire {
 	uint16_t port_id;
 	uint16_t queue;
 	uint16_t max_frame;
+	struct rte_mbuf *_Atomic posted;
 
 	struct wire_counters counters __rte_cache_aligned;
 	struct lane in __rte_cache_aligned;
@@ -121,12 +124,19 @@ void wire_free(struct wire *wire)
 		return;
 	lane_drop(&wire->in);
 	lane_drop(&wire->out);
+	rte_pktmbuf_free(atomic_load_explicit(&wire->posted, memory_order_relaxed));
 	free(wire);
 }
 
 const struct wire_counters *wire_counters(const struct wire *wire)
 {
 	return &wire->counters;
+}
+
+void wire_post(struct wire *wire, struct rte_mbuf *frame)
+{
+	/* Release: the frame's bytes; acquire of nothing, as what comes back was ours */
+	rte_pktmbuf_free(atomic_exchange_explicit(&wire->posted, frame, memory_order_release));
 }
 
 /**
@@ -250,6 +260,25 @@ static void out_limit(struct wire *wire) PMD_ONLY
 }
 
 /**
+ * out_posted() - Send what the control thread posted
+ * @wire:	Wire whose lane out is empty
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: Frames the port took
+ */
+static uint16_t out_posted(struct wire *wire, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->out;
+
+	lane->first = 0;
+	/* Pairs with the release in wire_post(); only this thread makes it NULL */
+	lane->pkts[0] = atomic_exchange_explicit(&wire->posted, NULL, memory_order_acquire);
+	lane->n = 1;
+	lane->since = now;
+	return out_offer(wire, now);
+}
+
+/**
  * wire_out() - Move a burst from the guest to the port
  * @wire:	Wire
  * @vq:		The guest's transmit ring, or NULL
@@ -264,6 +293,11 @@ static inline uint16_t wire_out(struct wire *wire, struct vq *vq, uint64_t now) 
 
 	if (lane->n) {
 		taken = out_offer(wire, now);
+		if (lane->n)
+			return taken;
+	}
+	if (unlikely(atomic_load_explicit(&wire->posted, memory_order_relaxed))) {
+		taken = (uint16_t)(taken + out_posted(wire, now));
 		if (lane->n)
 			return taken;
 	}

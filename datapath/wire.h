@@ -10,9 +10,13 @@
  * WIRE_WAIT_US the waiting frames are dropped under a named reason, so that a
  * peer that stands still does not hold the buffers for ever.
  *
+ * The control thread may post one frame of its own.  The polling thread, which
+ * alone may use the port's queue, sends it as soon as nothing waits before it.
+ *
  * Threads
  * -------
  *   wire_new, wire_free      control thread, while no poll list names the wire
+ *   wire_post                control thread
  *   wire_poll, wire_discard  the one PMD thread whose poll list names the wire
  */
 #ifndef VUNETD_WIRE_H
@@ -23,6 +27,7 @@
 #include "datapath/counters.h"
 #include "iotlb/thread_role.h"
 
+struct rte_mbuf;
 struct rte_mempool;
 struct vq;
 struct wire;
@@ -54,6 +59,13 @@ void wire_free(struct wire *wire) CTL_ONLY;
  * @wire:	Wire
  */
 const struct wire_counters *wire_counters(const struct wire *wire);
+
+/**
+ * wire_post() - Have a frame sent to the port
+ * @wire:	Wire
+ * @frame:	Given away; it takes the place of one that was not sent yet
+ */
+void wire_post(struct wire *wire, struct rte_mbuf *frame) CTL_ONLY;
 
 /**
  * wire_poll() - Move one burst in each direction

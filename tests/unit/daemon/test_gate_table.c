@@ -29,6 +29,8 @@ static const struct {
 	{VU_SET_PROTOCOL_FEATURES, U64, U64, 0, false},
 	{VU_GET_QUEUE_NUM, 0, 0, 0, true},
 	{VU_SET_VRING_ENABLE, STATE, STATE, 0, false},
+	{VU_SEND_RARP, U64, U64, 0, false},
+	{VU_NET_SET_MTU, U64, U64, 0, false},
 	{VU_SET_BACKEND_REQ_FD, 0, U64, 1, false},
 	{VU_IOTLB_MSG, sizeof(struct vu_iotlb), sizeof(struct vu_iotlb), 0, false},
 };

@@ -455,6 +455,65 @@ static void test_wire_discard_keeps_what_waits(void **state)
 	scene_close(&s);
 }
 
+static void post(struct scene *s, uint16_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+	assert_non_null(m);
+	assert_non_null(rte_pktmbuf_append(m, len));
+	thread_role_assume(&ctl_role);
+	wire_post(s->wire, m);
+}
+
+/* A frame of the control thread's goes out with and without a guest, once */
+static void test_wire_post(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	post(&s, 60);
+	assert_int_equal(poll_wire(&s, true, false), 1);
+	assert_int_equal(poll_wire(&s, true, false), 0);
+	assert_int_equal(WC(&s, port_tx), 1);
+	guest_send(&s, 3);
+	post(&s, 60);
+	poll_wire(&s, true, true);
+	assert_int_equal(WC(&s, port_tx), 1 + 4);
+	/* The second takes the place of the first, which is freed */
+	post(&s, 60);
+	post(&s, 61);
+	poll_wire(&s, true, true);
+	assert_int_equal(WC(&s, port_tx), 5 + 1);
+	/* And one that nobody takes is freed with the wire */
+	post(&s, 60);
+	scene_close(&s);
+}
+
+/* It waits for the guest's frames before it, and then for the port like them */
+static void test_wire_post_port_full(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	port_fill(&s);
+	guest_send(&s, VQ_BURST);
+	assert_int_equal(poll_wire(&s, true, true), 0);
+	post(&s, 60);
+	assert_int_equal(poll_wire(&s, true, true), 0);
+	assert_int_equal(WC(&s, port_tx), 0);
+	pass_us(&s, WIRE_WAIT_US + 10);
+	guest_offer(&s, 1);
+	assert_int_equal(poll_wire(&s, true, true), 1);
+	assert_int_equal(WC(&s, drop_port_full), VQ_BURST);
+	assert_int_equal(poll_wire(&s, true, true), 0);
+	port_drain();
+	assert_int_equal(poll_wire(&s, true, true), 1);
+	assert_int_equal(WC(&s, port_tx), 1);
+	scene_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +529,8 @@ int main(void)
 		cmocka_unit_test(test_wire_chained_frame),
 		cmocka_unit_test(test_wire_free_while_waiting),
 		cmocka_unit_test(test_wire_discard),
+		cmocka_unit_test(test_wire_post),
+		cmocka_unit_test(test_wire_post_port_full),
 		cmocka_unit_test(test_wire_discard_keeps_what_waits),
 	};
 
