@@ -19,7 +19,7 @@
 #define GUEST_BUDGET 64
 
 #define BIT(n) (UINT64_C(1) << (n))
-#define GUEST_PROTOCOL_FEATURES \
+#define GUEST_PROTOCOL_FEATURES                                                           \
 	(BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_RARP) | BIT(VU_PROTOCOL_F_REPLY_ACK) | \
 	 BIT(VU_PROTOCOL_F_NET_MTU) | BIT(VU_PROTOCOL_F_BACKEND_REQ))
 
