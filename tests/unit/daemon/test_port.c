@@ -24,11 +24,13 @@ static void open_port(struct port *port, const char *devargs, uint16_t mtu)
 	conf = (struct conf_port){
 		.name = "p", .queues = 1, .descriptors = 256, .mtu = mtu, .promiscuous = true};
 	conf.devargs = strdup(devargs);
+	thread_role_assume(&ctl_role);
 	assert_int_equal(port_open(&conf, port), 0);
 }
 
 static void close_port(struct port *port)
 {
+	thread_role_assume(&ctl_role);
 	port_close(port);
 	free(conf.devargs);
 }
@@ -114,6 +116,5 @@ int main(void)
 	log_init(CONF_LOG_ERR);
 	if (rte_eal_init(RTE_DIM(args) - 1, args) < 0)
 		return 1;
-	thread_role_assume(&ctl_role);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -287,6 +287,7 @@ static unsigned int check(struct rte_mbuf **pkts, uint16_t n, uint64_t features)
 	static struct mf f;
 	unsigned int merged = 0;
 
+	thread_role_assume(&pmd_role);
 	for (uint16_t i = 0; i < n; i++) {
 		struct virtio_net_hdr hdr = {0};
 		uint16_t type;
@@ -317,6 +318,7 @@ static void test_merge_random(void **state)
 	unsigned int merged = 0, total = 0;
 
 	(void)state;
+	thread_role_assume(&pmd_role);
 	rng = 1;
 	for (unsigned int round = 0; round < 4000; round++) {
 		uint16_t n = (uint16_t)(1 + rnd(VQ_BURST));
@@ -344,6 +346,7 @@ static void test_merge_random(void **state)
 static uint16_t calm(struct rte_mbuf **pkts, uint16_t n, unsigned int active, uint32_t mss, bool v6,
 		     uint64_t features)
 {
+	thread_role_assume(&pmd_role);
 	conns_reset(mss);
 	for (unsigned int i = 0; i < CONNS; i++)
 		conns[i].spec.ipv6 = v6;
@@ -404,6 +407,7 @@ static void test_merge_shared(void **state)
 	uint16_t n;
 
 	(void)state;
+	thread_role_assume(&pmd_role);
 	conns_reset(1000);
 	for (unsigned int i = 0; i < 3; i++) {
 		struct mf *f = segment(0, 1000);
@@ -426,6 +430,7 @@ static void test_merge_fuzz(void **state)
 	struct rte_mbuf *pkts[VQ_BURST];
 
 	(void)state;
+	thread_role_assume(&pmd_role);
 	rng = 2;
 	for (unsigned int round = 0; round < 4000; round++) {
 		uint16_t n = (uint16_t)(1 + rnd(VQ_BURST));
@@ -460,7 +465,6 @@ int main(void)
 	};
 
 	mg_eal_init();
-	thread_role_assume(&pmd_role);
 	pool = rte_pktmbuf_pool_create("merge", N_MBUFS, 0, 0, RTE_PKTMBUF_HEADROOM + ROOM,
 				       SOCKET_ID_ANY);
 	if (!pool)
