@@ -104,11 +104,11 @@ check: all ## run the fast tests: units and the daemon with the test guest
 check-system: all ## run the system tests (TESTS="poison tap")
 	$(Q)tests/system/run.py --build $(O) $(TESTS)
 
-SECONDS ?= 2
+SECONDS ?= 1
 REPEATS ?= 3
 
 .PHONY: bench
-bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=2 REPEATS=3 CELLS="l2fwd 64")
+bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=1 REPEATS=3 CELLS="packed l2fwd 64")
 	$(Q)for bench in $(BENCHES); do echo "== $$bench"; $$bench || exit; done
 	$(Q)tests/bench/run.py --bin $(O) --seconds $(SECONDS) --repeats $(REPEATS) \
 		--output build/bench.md $(CELLS)

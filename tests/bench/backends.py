@@ -3,7 +3,8 @@
 
 Both get one poll-mode thread on the same processor, a burst of 32, the same
 port and the same amount of the same kind of memory.  The control threads share
-the guest's processor.
+the guest's processor.  Whoever is not measured is stopped by a signal, which is
+quicker than starting it anew for each measurement.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ import time
 
 START_SECONDS = 30
 STOP_SECONDS = 20
+LET_GO_SECONDS = 0.05
 MEMORY_MB = 256
 PR_SET_PDEATHSIG = 1
 
@@ -65,11 +67,25 @@ class Backend:
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
-                raise BenchError(f"does not start: {self.last_lines()}")
+                raise BenchError(f"{self.name} does not start: {self.last_lines()}")
             time.sleep(0.05)
+
+    def pause(self):
+        """Take it off its processor, once it has let go of the last guest."""
+        time.sleep(LET_GO_SECONDS)
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        """Let it poll again."""
+        if self.process.poll() is not None:
+            raise BenchError(f"it ended: {self.last_lines()}")
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
         """End it."""
+        if not self.process:
+            return
+        self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
@@ -77,6 +93,7 @@ class Backend:
             self.process.kill()
             self.process.wait()
         self.process.stdin.close()
+        self.process = None
 
     def cpu_seconds(self):
         """Processor time its threads have used."""
@@ -125,9 +142,9 @@ class Testpmd(Backend):
             raise BenchError("dpdk-testpmd is not installed (Debian package dpdk)")
         memory = ["--huge-unlink"] if self.hugepages else ["--no-huge"]
         # It says that it is ready on stdout, which must not wait in a buffer
-        return ["stdbuf", "-oL", binary, "-l", f"{self.main},{self.pmd}", "--main-lcore", str(self.main),
-                *memory, "-m", str(MEMORY_MB), "--no-pci", "--no-telemetry",
-                "--file-prefix", f"bench{os.getpid()}",
+        return ["stdbuf", "-oL", binary, "-l", f"{self.main},{self.pmd}",
+                "--main-lcore", str(self.main), *memory, "-m", str(MEMORY_MB),
+                "--no-pci", "--no-telemetry", "--file-prefix", f"bench{os.getpid()}",
                 "--vdev", f"net_vhost0,iface={self.socket},queues=1,iommu-support=1",
                 "--vdev", cell.port, "--",
                 "--forward-mode=io", "--nb-cores=1", "--burst=32", "--no-mlockall",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """cells.py - The work that is measured, one cell of the table each"""
 
+import itertools
 from dataclasses import dataclass
 
 # A few thousand buffers: what a guest with a mempool cycles through, and more
@@ -9,6 +10,7 @@ BUFFERS = 4096
 
 SIZES = (64, 1518)
 MODES = ("l2fwd", "tx", "rx")
+RINGS = ("split", "packed")
 VIOMMUS = ("off", "4k", "2m", "1g")
 
 # What the guest's rate means in each mode
@@ -23,16 +25,18 @@ class Cell:
     size:   Bytes of a frame in memory
     viommu: Pages of the vIOMMU, or off
     maps:   static or dynamic
+    ring:   split or packed
     """
 
     mode: str
     size: int
     viommu: str
     maps: str
+    ring: str
 
     def __str__(self):
         viommu = "no vIOMMU" if self.viommu == "off" else f"vIOMMU {self.viommu}"
-        return f"{self.mode} {self.size} B, {viommu}, {self.maps} maps"
+        return f"{self.ring} {self.mode} {self.size} B, {viommu}, {self.maps} maps"
 
     @property
     def port(self):
@@ -49,17 +53,24 @@ class Cell:
     @property
     def baseline(self):
         """The same work without a vIOMMU."""
-        return Cell(self.mode, self.size, "off", "static")
+        return Cell(self.mode, self.size, "off", "static", self.ring)
+
+    @property
+    def group(self):
+        """What cells compared with one another have in common."""
+        return self.ring, self.mode, self.size
 
     def guest(self):
         """Options of vunet-guest.
 
         The peer asks for read and write on receive, and corrupts memory unless
-        each ring and each buffer is in one piece, so both get that.  In dynamic mode a buffer is mapped, missed,
-        answered, used and invalidated for every frame.
+        each ring and each buffer is in one piece, so both get that.  In dynamic mode a
+        buffer is mapped, missed, answered, used and invalidated for every frame.
         """
         words = ["--mode", self.mode, "--viommu", self.viommu, "--buffers", str(BUFFERS),
                  "--mergeable", "on", "--rw", "--rings", "contiguous", "--aligned"]
+        if self.ring == "packed":
+            words += ["--packed"]
         if self.mode == "tx":
             words += ["--size", str(self.size)]
         if self.viommu != "off":
@@ -69,13 +80,15 @@ class Cell:
 
 def all_cells():
     """Every cell, in the order of the table."""
-    static = [Cell(mode, size, viommu, "static")
-              for mode in MODES for size in SIZES for viommu in VIOMMUS]
-    dynamic = [Cell(mode, size, "4k", "dynamic") for mode in MODES for size in SIZES]
-    return static + dynamic
+    cells = []
+    for ring, mode, size in itertools.product(RINGS, MODES, SIZES):
+        cells += [Cell(mode, size, viommu, "static", ring) for viommu in VIOMMUS]
+        if ring == "split":
+            cells.append(Cell(mode, size, "4k", "dynamic", ring))
+    return cells
 
 
 def matching(words):
-    """The cells that have all words given, such as `l2fwd 64 4k`."""
+    """The cells that have all words given, such as `packed l2fwd 64 4k`."""
     return [cell for cell in all_cells()
-            if set(words) <= {cell.mode, str(cell.size), cell.viommu, cell.maps}]
+            if set(words) <= {cell.mode, str(cell.size), cell.viommu, cell.maps, cell.ring}]

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """run.py - Measure vunetd against dpdk-testpmd with net_vhost
 
-The test guest loads both with the same work, in turns, in one run; a cell of
-the table is the median of its repeats.  Nothing is asserted: it is a table.
+The test guest loads both with the same work, in turns, in one run.  A rate in the
+table is the median of its repeats, a ratio the median of those of measurements
+right after each other.  Nothing is asserted: it is a table.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import tempfile
 import time
 
 from backends import BenchError, Testpmd, Vunetd
-from cells import all_cells, matching
+from cells import matching
+from sequence import Results, Run, sequence
 from table import machine, markdown
 
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
@@ -28,17 +30,17 @@ def parse():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cells", nargs="*", help="only cells with all these words, such as "
-                        "`l2fwd 64 4k` or `dynamic` (default: all)")
+                        "`packed l2fwd 64 4k` or `dynamic` (default: all)")
     parser.add_argument("--bin", default="build/release", help="where vunetd and vunet-guest are")
-    parser.add_argument("--seconds", type=int, default=2, help="each measurement takes (2)")
-    parser.add_argument("--warmup", type=int, default=1, help="seconds before it (1)")
+    parser.add_argument("--seconds", type=float, default=1, help="each measurement takes (1)")
+    parser.add_argument("--warmup", type=float, default=0.4, help="seconds before it (0.4)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements per cell (3)")
     parser.add_argument("--pages", default="4k", choices=("4k", "2m", "1g"),
                         help="pages behind the guest's buffers (4k)")
     parser.add_argument("--hugepages", default="auto", choices=("auto", "none"),
                         help="whether the backends use them (auto)")
-    parser.add_argument("--patience", type=int, default=3,
-                        help="measure again so often if others took processor time (3)")
+    parser.add_argument("--patience", type=int, default=1,
+                        help="measure again so often if others took processor time (1)")
     parser.add_argument("--output", help="write the table to this file, too")
     parser.add_argument("--list", action="store_true", help="list the cells and exit")
     return parser.parse_args()
@@ -73,65 +75,110 @@ def shares(backend, report, before, began):
     return min(polled, float(report["cpu_share"]))
 
 
+def round_trip(args, cpus):
+    """Round trip of a cache line between the processors, in ns."""
+    binary = os.path.join(args.bin, "tests/bench/line_bench")
+    done = subprocess.run([binary, *map(str, cpus)], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, timeout=60)
+    if done.returncode:
+        raise BenchError(f"{binary}: {done.stdout.strip()}")
+    return float(done.stdout.split()[-2])
+
+
 def measure(backend, cell, args):
     """Run one guest at one backend, return its rate and their share of processors."""
     command = [os.path.join(args.bin, "vunet-guest"), "--socket", backend.socket, "--quiet",
                "--cpu", str(backend.main), "--pages", args.pages,
                "--warmup", str(args.warmup), "--duration", str(args.seconds), *cell.guest()]
-    backend.start(cell)
+    backend.resume()
     try:
         before, began = backend.cpu_seconds(), time.monotonic()
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, check=False,
                               timeout=args.seconds + args.warmup + 60)
         if done.returncode > 1:
-            raise BenchError(f"the guest failed: {done.stderr.strip()}: {' '.join(command)}")
+            raise BenchError(f"the guest failed: {done.stderr.strip()}")
         report = summary(done.stdout)
         return float(report[cell.rate]), shares(backend, report, before, began)
     except subprocess.TimeoutExpired:
         raise BenchError(f"the guest does not end: {' '.join(command)}") from None
     finally:
-        backend.stop()
+        backend.pause()
 
 
-def measure_calm(progress, cell, backend, args):
+def measure_calm(progress, run, backend, args):
     """Measure until nobody else took the processors, or patience ends.
 
     With dynamic maps the guest waits for acknowledgements and sleeps then, so
     its share says nothing.
     """
     for attempt in range(args.patience + 1):
-        rate, share = measure(backend, cell, args)
-        if share >= SHARE_WANTED or cell.maps == "dynamic" or attempt == args.patience:
-            break
-        print(f"{progress} {cell}: {backend.name}: disturbed, with {100 * share:.0f} % of a "
-              f"processor {rate:.4f} Mpps; once more", flush=True)
-    return rate, share
+        run.trip = round_trip(args, (backend.main, backend.pmd))
+        run.rate, share = measure(backend, run.cell, args)
+        run.calm = share >= SHARE_WANTED or run.cell.maps == "dynamic"
+        note = "" if run.calm else f" (with {100 * share:.0f} % of a processor)"
+        print(f"{progress} {run.cell}: {run.backend:8}{run.rate:9.4f} Mpps, round trip "
+              f"{run.trip:.0f} ns{note}", flush=True)
+        if run.calm or attempt == args.patience:
+            return
 
 
-def measure_cell(progress, cell, backends, args, results):
-    """Measure one cell, both backends in turns."""
+def measure_group(cells, backends, args, results):
+    """Measure the cells of a group, in repeats."""
+    with_viommu = [cell for cell in cells if cell != cell.baseline]
+    order = sequence(cells[0].baseline, with_viommu, *backends)
     for repeat in range(args.repeats):
         # Who goes first changes, too
-        for backend in backends if repeat % 2 == 0 else backends[::-1]:
+        order = order[::-1] if repeat else order
+        runs = []
+        results.repeats.append(runs)
+        for cell, name in order:
+            run = Run(cell, name)
+            progress = f"[{repeat + 1}/{args.repeats}]"
             try:
-                rate, share = measure_calm(progress, cell, backend, args)
+                measure_calm(progress, run, backends[name], args)
+                runs.append(run)
             except BenchError as error:
-                print(f"{progress} {cell}: {backend.name}: {error}", flush=True)
-                continue
-            results[cell].setdefault(backend.name, []).append(rate)
-            print(f"{progress} {cell}, {repeat + 1} of {args.repeats}: {backend.name:8}"
-                  f"{rate:9.4f} Mpps{'' if share >= SHARE_WANTED else ' (shared processor)'}",
-                  flush=True)
+                print(f"{progress} {cell}: {name}: {error}", flush=True)
+                runs.append(None)
 
 
-def with_baselines(cells):
-    """Put the case without a vIOMMU in front of what is compared with it."""
-    ordered = {}
+class Pair:
+    """Both backends, with the port a cell wants; one runs at a time."""
+
+    def __init__(self, backends):
+        self.backends = {backend.name: backend for backend in backends}
+        self.port = None
+
+    def serve(self, cell):
+        """Start them anew if the port is another, return them by name."""
+        if cell.port != self.port:
+            self.stop()
+            for backend in self.backends.values():
+                backend.start(cell)
+                backend.pause()
+            self.port = cell.port
+        return self.backends
+
+    def stop(self):
+        """End them."""
+        self.port = None
+        for backend in self.backends.values():
+            backend.stop()
+
+
+def groups_of(cells):
+    """Cells that are compared with one another, with what they are compared with.
+
+    Return {group: [cell]}, the cell without a vIOMMU first.
+    """
+    groups = {}
     for cell in cells:
-        ordered.setdefault(cell.baseline)
-        ordered.setdefault(cell)
-    return [cell for cell in all_cells() if cell in ordered]
+        group = groups.setdefault(cell.group, [cell.baseline])
+        if cell not in group:
+            group.append(cell)
+    return groups
 
 
 def report(results, args, settings):
@@ -145,33 +192,40 @@ def report(results, args, settings):
 
 def run(args):
     """Measure everything asked for; an interrupt prints what there is."""
-    cells = with_baselines(matching(args.cells))
+    groups = groups_of(matching(args.cells))
     if args.list:
-        print("\n".join(map(str, cells)))
+        print("\n".join(str(cell) for cells in groups.values() for cell in cells))
         return 0
-    if not cells:
+    if not groups:
         raise BenchError(f"no cell has all of: {' '.join(args.cells)}")
     cpus = processors()
     huge = args.hugepages == "auto" and hugepages_free()
     settings = {"backends": f"one thread on CPU {cpus[0]}, "
                             f"{'hugepages of 2 MiB' if huge else 'no hugepages'}",
                 "guest": f"on CPU {cpus[1]}, buffers in pages of {args.pages}",
-                "measurements": f"median of {args.repeats}, {args.seconds} s each "
-                                f"after {args.warmup} s"}
-    results = {cell: {} for cell in cells}
+                "measurements": f"medians of {args.repeats} repeats, {args.seconds:g} s each "
+                                f"after {args.warmup:g} s"}
+    results = {}
     if os.getloadavg()[0] > 0.5:
         print(f"bench: the load average is {os.getloadavg()[0]:.1f}: something else runs here, "
               "and the numbers will show it", flush=True)
     with tempfile.TemporaryDirectory(prefix="vunet-bench") as directory:
-        backends = [Vunetd(directory, cpus, huge, os.path.join(args.bin, "vunetd")),
-                    Testpmd(directory, cpus, huge)]
+        pair = Pair([Vunetd(directory, cpus, huge, os.path.join(args.bin, "vunetd")),
+                     Testpmd(directory, cpus, huge)])
         try:
-            for i, cell in enumerate(cells):
-                measure_cell(f"[{i + 1:2}/{len(cells)}]", cell, backends, args, results)
+            for cells in groups.values():
+                group = Results(*pair.backends)
+                results.update({cell: group for cell in cells})
+                try:
+                    measure_group(cells, pair.serve(cells[0]), args, group)
+                except BenchError as error:
+                    print(f"{' '.join(map(str, cells[0].group))}: {error}", flush=True)
         except KeyboardInterrupt:
             print("\nbench: interrupted, so this is a part")
+        finally:
+            pair.stop()
     report(results, args, settings)
-    return 0 if all(len(rates) == 2 for rates in results.values()) else 1
+    return 0 if all(group.ratio(cell) for cell, group in results.items()) else 1
 
 
 def main():

@@ -7,33 +7,40 @@ import subprocess
 from statistics import median
 
 
-def _percent(part, whole):
-    return f"{100 * (part / whole - 1):+.1f} %" if whole else "-"
+HEAD = ["ring", "mode", "bytes", "vIOMMU", "maps", "vunetd Mpps", "testpmd Mpps", "ratio",
+        "vunetd vs off", "testpmd vs off", "round trip ns"]
 
 
-def _rate(mpps):
+def _percent(ratio):
+    return f"{100 * (ratio - 1):+.1f} %" if ratio else "-"
+
+
+def _rate(rates):
+    mpps = median(rates) if rates else None
+    if mpps is None:
+        return "-"
     return f"{mpps:.3f}" if mpps < 10 else f"{mpps:.2f}"
 
 
-def _row(cell, ours, theirs, base):
-    ratio = f"{ours / theirs:.2f}" if theirs else "-"
-    costs = ["-", "-"]
-    if cell != cell.baseline and base:
-        costs = [_percent(ours, base[0]), _percent(theirs, base[1])]
-    return [cell.mode, str(cell.size), cell.viommu, cell.maps, _rate(ours), _rate(theirs),
-            ratio, *costs]
+def _span(trips):
+    """Least and largest of some numbers, or the one they agree on."""
+    low, high = round(min(trips)), round(max(trips))
+    return f"{low}-{high}" if high > low else str(low)
 
 
-def markdown(results):
-    """Turn {cell: {backend: [rates]}} into a table of medians."""
-    head = ["mode", "bytes", "vIOMMU", "maps", "vunetd Mpps", "testpmd Mpps", "ratio",
-            "vunetd vs off", "testpmd vs off"]
-    medians = {cell: (median(rates["vunetd"]), median(rates["testpmd"]))
-               for cell, rates in results.items()
-               if rates.get("vunetd") and rates.get("testpmd")}
-    rows = [_row(cell, *pair, medians.get(cell.baseline)) for cell, pair in medians.items()]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [head, ["-" * width for width in widths], *rows]
+def _row(cell, results):
+    ratio = results.ratio(cell)
+    return [cell.ring, cell.mode, str(cell.size), cell.viommu, cell.maps,
+            _rate(results.rates(cell, results.ours)), _rate(results.rates(cell, results.theirs)),
+            f"{ratio:.2f}" if ratio else "-", _percent(results.cost(cell, results.ours)),
+            _percent(results.cost(cell, results.theirs)), _span(results.trips(cell))]
+
+
+def markdown(groups):
+    """Turn {cell: Results} into a table."""
+    rows = [_row(cell, results) for cell, results in groups.items() if results.trips(cell)]
+    widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD))]
+    lines = [HEAD, ["-" * width for width in widths], *rows]
     return "\n".join("| " + " | ".join(word.ljust(width) for word, width in zip(line, widths))
                      + " |" for line in lines)
 

@@ -147,15 +147,15 @@ static void clock_start(struct guest *g, uint64_t now)
 	g->start_ns = now;
 	g->start_cpu_ns = clock_cpu_ns();
 	g->line_ns = now + g->opt->interval * NS_PER_S;
-	g->end_ns = g->opt->duration ? now + g->opt->duration * NS_PER_S : UINT64_MAX;
+	g->end_ns = g->opt->duration_ms ? now + g->opt->duration_ms * NS_PER_MS : UINT64_MAX;
 }
 
 void guest_begin(struct guest *g)
 {
 	clock_start(g, clock_ns());
-	if (!g->opt->warmup)
+	if (!g->opt->warmup_ms)
 		return;
-	g->warm_ns = g->start_ns + g->opt->warmup * NS_PER_S;
+	g->warm_ns = g->start_ns + g->opt->warmup_ms * NS_PER_MS;
 	g->end_ns = UINT64_MAX;
 }
 

@@ -11,7 +11,16 @@
 
 #define N_ELEMS(a) (sizeof(a) / sizeof((a)[0]))
 
-enum kind { KIND_FLAG, KIND_U32, KIND_U64, KIND_I32, KIND_CHOICE, KIND_SOCKET, KIND_SIZES };
+enum kind {
+	KIND_FLAG,
+	KIND_U32,
+	KIND_U64,
+	KIND_I32,
+	KIND_CHOICE,
+	KIND_SOCKET,
+	KIND_SIZES,
+	KIND_SECONDS
+};
 
 /**
  * struct choice - A word and what it stands for; the list ends with a NULL word
@@ -89,9 +98,9 @@ static const struct spec specs[] = {
 	 "frame size in bytes, without FCS (60 is 64 on a wire)"},
 	{"sizes", 0, KIND_SIZES, O(size_random), 0, 0, 0, NULL,
 	 "'random': any size from 60 to --size (1514 if not given)"},
-	{"duration", 'd', KIND_U32, O(duration), 0, 1000000, 0, NULL,
-	 "seconds to run; 0: for ever"},
-	{"warmup", 0, KIND_U32, O(warmup), 0, 3600, 0, NULL,
+	{"duration", 'd', KIND_SECONDS, O(duration_ms), 0, 1000000, 0, NULL,
+	 "seconds to run, also 0.5; 0: for ever"},
+	{"warmup", 0, KIND_SECONDS, O(warmup_ms), 0, 3600, 0, NULL,
 	 "seconds to run before that, which count for nothing"},
 	{"count", 'c', KIND_U64, O(count), 0, UINT64_MAX, 0, NULL, "frames to move; 0: no bound"},
 	{"window", 'w', KIND_U32, O(window), 1, 32768, 128, NULL,
@@ -170,6 +179,26 @@ static int parse_number(struct options *o, const struct spec *s, const char *arg
 }
 
 /**
+ * parse_seconds() - Read seconds with a fraction, within bounds, as milliseconds
+ */
+static int parse_seconds(struct options *o, const struct spec *s, const char *arg)
+{
+	char *end;
+	double value;
+
+	errno = 0;
+	value = strtod(arg, &end);
+	/* What is not a number is within no bounds */
+	if (errno || end == arg || *end || !(value >= (double)s->min && value <= (double)s->max)) {
+		fprintf(stderr, "vunet-guest: --%s=%s: seconds from %llu to %llu are allowed\n",
+			s->name, arg, (unsigned long long)s->min, (unsigned long long)s->max);
+		return -EINVAL;
+	}
+	store(o, s, (uint64_t)(value * 1000 + 0.999));
+	return 0;
+}
+
+/**
  * parse_choice() - Look a word up
  */
 static int parse_choice(struct options *o, const struct spec *s, const char *arg)
@@ -215,6 +244,8 @@ static int parse_one(struct options *o, const struct spec *s, const char *arg)
 		return parse_choice(o, s, arg);
 	case KIND_SOCKET:
 		return parse_socket(o, arg);
+	case KIND_SECONDS:
+		return parse_seconds(o, s, arg);
 	case KIND_SIZES:
 		if (strcmp(arg, "random") == 0) {
 			store(o, s, 1);

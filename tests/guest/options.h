@@ -37,8 +37,8 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @answer_delay_us:	Answer misses this much later
  * @size:	Frame size without FCS
  * @size_random:	Frame sizes are spread over all allowed values instead
- * @duration:	Seconds to run, 0 for no bound
- * @warmup:	Seconds before the counters start from 0
+ * @duration_ms:	Time to run, 0 for no bound
+ * @warmup_ms:	Time before the counters start from 0
  * @count:	Frames to send or receive, 0 for no bound
  * @window:	Frames verify keeps on their way at most
  * @burst:	Frames moved per round
@@ -79,8 +79,8 @@ struct options {
 	uint32_t answer_delay_us;
 	uint32_t size;
 	bool size_random;
-	uint32_t duration;
-	uint32_t warmup;
+	uint32_t duration_ms;
+	uint32_t warmup_ms;
 	uint64_t count;
 	uint32_t window;
 	uint32_t burst;
