@@ -195,7 +195,7 @@ static bool stream_takes(struct stream *s, const struct part *p)
 		return false;
 	if (p->f.l2_len != s->first.f.l2_len ||
 	    memcmp(rte_pktmbuf_mtod(m, const void *), rte_pktmbuf_mtod(p->m, const void *),
-		   p->f.l2_len) ||
+		   p->f.l2_len) != 0 ||
 	    !same_ip(s, p) || !same_tcp(&s->first, p))
 		return false;
 	if (!s->checked && !part_checked(&s->first))
