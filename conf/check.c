@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check.c - What must hold between keys, each of which is right by itself */
 #include "conf/check.h"
+#include "conf/cpulist.h"
 #include "conf/report.h"
 
 #include <stdlib.h>
@@ -188,8 +189,48 @@ static void own_devices(struct conf_report *report, const struct conf *conf)
 	}
 }
 
+/**
+ * cpus_of() - CPUs as a set
+ * @cores:	CPUs
+ * @ret_set:	Filled in
+ */
+static void cpus_of(const struct conf_cores *cores, cpu_set_t *ret_set)
+{
+	CPU_ZERO(ret_set);
+	for (unsigned int i = 0; i < cores->n_cores; i++)
+		CPU_SET(cores->cores[i], ret_set);
+}
+
+/**
+ * polling_cores() - Guests pinned to CPUs that poll
+ * @report:	Report
+ * @conf:	Configuration
+ */
+static void polling_cores(struct conf_report *report, const struct conf *conf)
+{
+	char section[64], text[64], allowed[64];
+	cpu_set_t polling, pinned, both;
+
+	if (conf->pmd.n_cores == 0)
+		return;
+	cpus_of(&conf->pmd, &polling);
+	for (unsigned int i = 0; i < conf->n_guests; i++) {
+		const struct conf_guest *guest = &conf->guests[i];
+
+		cpus_of(&guest->pin, &pinned);
+		CPU_AND(&both, &polling, &pinned);
+		if (CPU_EQUAL(&both, &pinned))
+			continue;
+		cpulist_format(&pinned, text, sizeof(text));
+		cpulist_format(&polling, allowed, sizeof(allowed));
+		report_value(report, guest_section(guest, section, sizeof(section)), "cores", text,
+			     "not all of them are in [pmd] cores; allowed: any, or CPUs among %s",
+			     allowed);
+	}
+}
+
 static void (*const checks[])(struct conf_report *report, const struct conf *conf) = {
-	something_to_do, own_sockets, own_ports, enough_queues, own_devices,
+	something_to_do, own_sockets, own_ports, enough_queues, own_devices, polling_cores,
 };
 
 void check_all(struct conf_report *report, const struct conf *conf)

@@ -55,6 +55,16 @@ struct conf_port {
 };
 
 /**
+ * struct conf_cores - CPUs to poll on
+ * @cores:	CPU numbers, ascending, no doubles
+ * @n_cores:	How many
+ */
+struct conf_cores {
+	unsigned int cores[CONF_CORES_MAX];
+	unsigned int n_cores;
+};
+
+/**
  * struct conf_guest - [guest.NAME]
  * @name:	NAME
  * @socket:	Path of the unix socket, fits sun_path
@@ -65,6 +75,7 @@ struct conf_port {
  * @queues:	Queue pairs offered
  * @viommu:	Whether VIRTIO_F_ACCESS_PLATFORM is offered
  * @wire:	Index into ports[]
+ * @pin:	The only CPUs to poll its rings; among pmd.cores; none for any of them
  */
 struct conf_guest {
 	char name[CONF_NAME_MAX];
@@ -76,6 +87,7 @@ struct conf_guest {
 	uint16_t queues;
 	bool viommu;
 	unsigned int wire;
+	struct conf_cores pin;
 };
 
 /**
@@ -84,7 +96,7 @@ struct conf_guest {
  * @dpdk.args:		Further EAL arguments, split at white space, or ""
  * @dpdk.hugepages:	Use them if there, insist on them, or do without
  * @dpdk.memory_mb:	Memory for EAL in MiB
- * @pmd.cores:		CPU numbers, ascending, no doubles, all of them online
+ * @pmd:		CPUs that poll, all of them online
  * @iotlb.max_entries:	Bound per guest
  * @iotlb.miss_timeout_ms:	Before a miss is asked again
  * @iotlb.miss_retries:	Times it is asked again before it is a fault
@@ -98,10 +110,7 @@ struct conf {
 		enum conf_hugepages hugepages;
 		uint32_t memory_mb;
 	} dpdk;
-	struct {
-		unsigned int cores[CONF_CORES_MAX];
-		unsigned int n_cores;
-	} pmd;
+	struct conf_cores pmd;
 	struct {
 		uint32_t max_entries;
 		uint32_t miss_timeout_ms;

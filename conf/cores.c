@@ -66,14 +66,14 @@ static int reachable(struct conf_value *value, const cpu_set_t *wanted, const cp
 /**
  * store() - Put CPUs into struct conf, in ascending order
  * @set:	At most CONF_CORES_MAX CPUs
- * @conf:	Where @pmd is filled in
+ * @ret_cores:	Filled in
  */
-static void store(const cpu_set_t *set, __typeof__(((struct conf *)0)->pmd) *pmd)
+static void store(const cpu_set_t *set, struct conf_cores *ret_cores)
 {
-	pmd->n_cores = 0;
+	ret_cores->n_cores = 0;
 	for (unsigned int cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (CPU_ISSET(cpu, set))
-			pmd->cores[pmd->n_cores++] = cpu;
+			ret_cores->cores[ret_cores->n_cores++] = cpu;
 }
 
 /**
@@ -111,3 +111,36 @@ static void cores_allowed(const struct conf_key *key, FILE *out)
 }
 
 const struct conf_type conf_type_cores = {cores_parse, cores_allowed};
+
+/**
+ * pin_parse() - conf_type_pin: "any", or a list of CPUs
+ * @value:	Value
+ * @dest:	struct conf_cores, with none for any
+ *
+ * Whether they are among [pmd] cores is seen when both have been read.
+ */
+static int pin_parse(struct conf_value *value, void *dest)
+{
+	cpu_set_t wanted;
+
+	CPU_ZERO(&wanted);
+	if (strcasecmp(value->text, "any") && listed(value, &wanted))
+		return -EINVAL;
+	if (CPU_COUNT(&wanted) > (int)value->key->max)
+		return conf_why(value, "more than %d CPUs", (int)value->key->max);
+	store(&wanted, dest);
+	return 0;
+}
+
+/**
+ * pin_allowed() - What pin_parse() accepts, for errors, help and man page
+ * @key:	Key
+ * @out:	Where to
+ */
+static void pin_allowed(const struct conf_key *key, FILE *out)
+{
+	(void)key;
+	fprintf(out, "CPU numbers such as 1,3-5 from [pmd] cores, or any");
+}
+
+const struct conf_type conf_type_pin = {pin_parse, pin_allowed};

@@ -100,6 +100,9 @@ static const struct conf_key guest_keys[] = {
 		 "may put a vIOMMU between its memory and vunetd."},
 	{"wire", &conf_type_wire, MEMBER(conf_guest, wire),
 	 .help = "NAME of the [port.NAME] that this guest, and no other, is wired to."},
+	{"cores", &conf_type_pin, MEMBER(conf_guest, pin), RANGE(1, CONF_CORES_MAX), .def = "any",
+	 .help = "CPUs among [pmd] cores that poll this guest's queue pairs; any has each pair go "
+		 "to the CPU with the least to do when it starts."},
 	{0},
 };
 

@@ -95,6 +95,7 @@ extern const struct conf_type conf_type_mode;
 extern const struct conf_type conf_type_choice;
 extern const struct conf_type conf_type_flag;
 extern const struct conf_type conf_type_cores;
+extern const struct conf_type conf_type_pin;
 extern const struct conf_type conf_type_owner;
 extern const struct conf_type conf_type_group;
 extern const struct conf_type conf_type_wire;

@@ -135,6 +135,23 @@ struct line {
 };
 
 /**
+ * line_put() - Add a number
+ * @line:	Line
+ * @name:	Its name
+ * @value:	Its value
+ */
+static void line_put(struct line *line, const char *name, uint64_t value)
+{
+	int n;
+
+	if (line->len >= sizeof(line->buf))
+		return;
+	n = snprintf(line->buf + line->len, sizeof(line->buf) - line->len, " %s=%" PRIu64, name,
+		     value);
+	line->len += (size_t)n;
+}
+
+/**
  * line_add() - Add a counter that is not zero
  * @line:	Line
  * @name:	Counter's name
@@ -142,13 +159,8 @@ struct line {
  */
 static void line_add(struct line *line, const char *name, uint64_t value)
 {
-	int n;
-
-	if (!value || line->len >= sizeof(line->buf))
-		return;
-	n = snprintf(line->buf + line->len, sizeof(line->buf) - line->len, " %s=%" PRIu64, name,
-		     value);
-	line->len += (size_t)n;
+	if (value)
+		line_put(line, name, value);
 }
 
 /**
@@ -224,6 +236,8 @@ static void log_wire(const struct daemon *daemon, unsigned int port, unsigned in
 	struct line line = {0};
 
 	WIRE_COUNTERS(ADD_COUNTER)
+	if (line.len)
+		line_put(&line, "core", topology_core(daemon->topo, port, queue));
 	line_log(&line, "port", daemon->conf->ports[port].name, " queue", queue);
 }
 

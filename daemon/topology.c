@@ -3,51 +3,147 @@
 #include "daemon/topology.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/port.h"
 #include "datapath/pmd.h"
 #include "datapath/wire.h"
 
 /**
- * struct topology - Every wire, in one array
- * @pmds:	Threads
- * @first:	Index in @entries of each port's queue 0
- * @entries:	What to poll, by port and then queue
+ * struct strand - A wire, and what is to be polled with it
+ * @wire:	Wire
+ * @rings:	The guest end, as topology_set() said
+ * @port:	Index of its port
+ * @queue:	Its queue
  * @thread:	Which thread polls it
+ * @next:	Which one will, after the publication that is being made
+ * @placed:	It has found its thread, for as long as it has rings
+ */
+struct strand {
+	struct wire *wire;
+	struct topology_rings rings;
+	unsigned int port, queue;
+	unsigned int thread, next;
+	bool placed;
+};
+
+/**
+ * struct topology - Every strand, in one array
+ * @conf:	Configuration
+ * @pmds:	Threads
+ * @first:	Index in @strands of each port's queue 0
+ * @pin:	By port, to which CPUs its guest is pinned; NULL for any
+ * @strands:	By port and then queue
  * @scratch:	One thread's list while it is put together
- * @n:		Number of wires
+ * @n:		Number of strands
+ * @load:	Rings that run, by thread, while strands are placed
  */
 struct topology {
+	const struct conf *conf;
 	struct pmd_set *pmds;
 	unsigned int first[CONF_PORTS_MAX];
-	struct poll_entry *entries;
-	unsigned int *thread;
+	const struct conf_cores *pin[CONF_PORTS_MAX];
+	struct strand *strands;
 	struct poll_entry *scratch;
 	unsigned int n;
+	unsigned int load[CONF_CORES_MAX];
 };
+
+/**
+ * strand_at() - The strand of a port's queue
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @queue:	Its queue
+ */
+static struct strand *strand_at(const struct topology *topo, unsigned int port, unsigned int queue)
+{
+	return &topo->strands[topo->first[port] + queue];
+}
+
+/**
+ * rings_count() - Rings at the guest end
+ * @rings:	As topology_set() said
+ */
+static unsigned int rings_count(const struct topology_rings *rings)
+{
+	return !!rings->to_guest + !!rings->from_guest + !!rings->discard;
+}
+
+/**
+ * may_poll() - Whether a thread may poll a port
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @thread:	Thread
+ */
+static bool may_poll(const struct topology *topo, unsigned int port, unsigned int thread)
+{
+	const struct conf_cores *pin = topo->pin[port];
+
+	for (unsigned int i = 0; pin && i < pin->n_cores; i++)
+		if (pin->cores[i] == topo->conf->pmd.cores[thread])
+			return true;
+	return !pin;
+}
+
+/**
+ * least_loaded() - The thread that has the fewest rings to poll
+ * @topo:	Topology with its @load
+ * @s:		Strand that looks for one; stays where it is if that is as good
+ */
+static unsigned int least_loaded(const struct topology *topo, const struct strand *s)
+{
+	unsigned int best = s->thread;
+
+	for (unsigned int t = 0; t < pmd_set_count(topo->pmds); t++) {
+		if (!may_poll(topo, s->port, t))
+			continue;
+		if (!may_poll(topo, s->port, best) || topo->load[t] < topo->load[best])
+			best = t;
+	}
+	return best;
+}
+
+/**
+ * find_pins() - Note which port's guest is pinned to CPUs
+ * @topo:	Topology
+ */
+static void find_pins(struct topology *topo)
+{
+	for (unsigned int g = 0; g < topo->conf->n_guests; g++) {
+		const struct conf_guest *guest = &topo->conf->guests[g];
+
+		if (guest->pin.n_cores)
+			topo->pin[guest->wire] = &guest->pin;
+	}
+}
 
 /**
  * wires_new() - Make the wires of all ports
  * @topo:	Topology with its arrays
- * @conf:	Configuration
  * @ports:	Opened ports
  * Return: 0 or -ENOMEM
  */
-static int wires_new(struct topology *topo, const struct conf *conf, const struct port *ports)
-	CTL_ONLY
+static int wires_new(struct topology *topo, const struct port *ports) CTL_ONLY
 {
 	unsigned int i = 0;
 
-	for (unsigned int p = 0; p < conf->n_ports; p++) {
+	for (unsigned int p = 0; p < topo->conf->n_ports; p++) {
 		topo->first[p] = i;
-		for (unsigned int q = 0; q < conf->ports[p].queues; q++, i++) {
+		for (unsigned int q = 0; q < topo->conf->ports[p].queues; q++, i++) {
+			struct strand *s = &topo->strands[i];
 			int err = wire_new(ports[p].id, (uint16_t)q, ports[p].max_frame,
-					   ports[p].pool, &topo->entries[i].wire);
+					   ports[p].pool, &s->wire);
 
 			if (err)
 				return err;
-			topo->thread[i] = i % pmd_set_count(topo->pmds);
+			s->port = p;
+			s->queue = q;
+			s->thread = i % pmd_set_count(topo->pmds);
+			/* Every strand counts here: what is idle is polled as well */
+			s->thread = least_loaded(topo, s);
+			topo->load[s->thread]++;
 		}
 	}
 	return 0;
@@ -61,14 +157,15 @@ int topology_new(const struct conf *conf, const struct port *ports, struct pmd_s
 
 	if (!topo)
 		return -ENOMEM;
+	topo->conf = conf;
 	topo->pmds = pmds;
+	find_pins(topo);
 	for (unsigned int p = 0; p < conf->n_ports; p++)
 		topo->n += conf->ports[p].queues;
-	topo->entries = calloc(topo->n, sizeof(*topo->entries));
+	topo->strands = calloc(topo->n, sizeof(*topo->strands));
 	topo->scratch = calloc(topo->n, sizeof(*topo->scratch));
-	topo->thread = calloc(topo->n, sizeof(*topo->thread));
-	if (topo->entries && topo->scratch && topo->thread)
-		err = wires_new(topo, conf, ports);
+	if (topo->strands && topo->scratch)
+		err = wires_new(topo, ports);
 	if (!err)
 		err = topology_publish(topo);
 	if (err) {
@@ -86,25 +183,77 @@ void topology_free(struct topology *topo)
 	for (unsigned int t = 0; t < pmd_set_count(topo->pmds); t++)
 		(void)pmd_publish(topo->pmds, t, NULL, 0);
 	pmd_synchronize(topo->pmds);
-	for (unsigned int i = 0; topo->entries && i < topo->n; i++)
-		wire_free(topo->entries[i].wire);
-	free(topo->entries);
+	for (unsigned int i = 0; topo->strands && i < topo->n; i++)
+		wire_free(topo->strands[i].wire);
+	free(topo->strands);
 	free(topo->scratch);
-	free(topo->thread);
 	free(topo);
 }
 
 void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
 		  const struct topology_rings *rings)
 {
-	struct poll_entry *e = &topo->entries[topo->first[port] + queue];
-
-	e->to_guest = rings->to_guest;
-	e->from_guest = rings->from_guest;
-	e->discard = rings->discard;
+	strand_at(topo, port, queue)->rings = *rings;
 }
 
-int topology_publish(struct topology *topo)
+/**
+ * place() - Choose the thread of each strand that begins to have rings
+ * @topo:	Topology
+ *
+ * The others stay where they are: moving them costs more than it gains.
+ */
+static void place(struct topology *topo)
+{
+	memset(topo->load, 0, sizeof(topo->load));
+	for (unsigned int i = 0; i < topo->n; i++) {
+		struct strand *s = &topo->strands[i];
+
+		s->next = s->thread;
+		s->placed &= rings_count(&s->rings) > 0;
+		if (s->placed)
+			topo->load[s->thread] += rings_count(&s->rings);
+	}
+	for (unsigned int i = 0; i < topo->n; i++) {
+		struct strand *s = &topo->strands[i];
+
+		if (s->placed || !rings_count(&s->rings))
+			continue;
+		s->next = least_loaded(topo, s);
+		s->placed = true;
+		topo->load[s->next] += rings_count(&s->rings);
+	}
+}
+
+/**
+ * moves() - Whether a strand goes to another thread
+ * @s:	Placed anew
+ */
+static bool moves(const struct strand *s)
+{
+	return s->next != s->thread;
+}
+
+/**
+ * entry_of() - A strand as its thread is to poll it
+ * @s:	Strand
+ */
+static struct poll_entry entry_of(const struct strand *s)
+{
+	return (struct poll_entry){
+		.wire = s->wire,
+		.to_guest = s->rings.to_guest,
+		.from_guest = s->rings.from_guest,
+		.discard = s->rings.discard,
+	};
+}
+
+/**
+ * publish_lists() - Give each thread its list, and wait until they have it
+ * @topo:	Topology
+ * @moving:	Leave out what goes to another thread
+ * Return: 0; -ENOMEM, and then the rings are with nobody
+ */
+static int publish_lists(struct topology *topo, bool moving) CTL_ONLY
 {
 	int ret = 0;
 
@@ -113,8 +262,8 @@ int topology_publish(struct topology *topo)
 		int err;
 
 		for (unsigned int i = 0; i < topo->n; i++)
-			if (topo->thread[i] == t)
-				topo->scratch[n++] = topo->entries[i];
+			if (topo->strands[i].thread == t && !(moving && moves(&topo->strands[i])))
+				topo->scratch[n++] = entry_of(&topo->strands[i]);
 		err = pmd_publish(topo->pmds, t, topo->scratch, n);
 		/*
 		 * An old list must not outlive what the caller is about to take
@@ -129,13 +278,37 @@ int topology_publish(struct topology *topo)
 	return ret;
 }
 
+int topology_publish(struct topology *topo)
+{
+	bool any = false;
+	int err;
+
+	place(topo);
+	for (unsigned int i = 0; i < topo->n; i++)
+		any |= moves(&topo->strands[i]);
+	/* Two threads must never poll one wire, or push into one ring */
+	if (any) {
+		err = publish_lists(topo, true);
+		if (err)
+			return err;
+	}
+	for (unsigned int i = 0; i < topo->n; i++)
+		topo->strands[i].thread = topo->strands[i].next;
+	return publish_lists(topo, false);
+}
+
+unsigned int topology_core(const struct topology *topo, unsigned int port, unsigned int queue)
+{
+	return topo->conf->pmd.cores[strand_at(topo, port, queue)->thread];
+}
+
 void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *frame)
 {
-	wire_post(topo->entries[topo->first[port]].wire, frame);
+	wire_post(strand_at(topo, port, 0)->wire, frame);
 }
 
 const struct wire_counters *topology_counters(const struct topology *topo, unsigned int port,
 					      unsigned int queue)
 {
-	return wire_counters(topo->entries[topo->first[port] + queue].wire);
+	return wire_counters(strand_at(topo, port, queue)->wire);
 }

@@ -4,10 +4,15 @@
  * Theory of operation
  * ===================
  * Every queue of every port has a wire, for the daemon's whole life, and every
- * wire has one PMD thread.  What changes is the guest end: the topology holds
- * the rings that may be polled now, and publishing turns that into one
+ * wire has one PMD thread at a time.  What changes is the guest end: the topology
+ * holds the rings that may be polled now, and publishing turns that into one
  * immutable poll list per thread.  A port queue without a guest is polled too,
  * so that no stale frame waits for the next one.
+ *
+ * A wire gets its thread when its pair begins to run: among those its guest may
+ * use ([guest] cores), the one that has the fewest running rings.  To move it is
+ * to publish without it, wait a grace period, and publish with it, so that never
+ * two threads know it.
  *
  * Threads: control thread only.
  */
@@ -71,6 +76,8 @@ void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
  * topology_publish() - Publish and wait until no thread polls what went away
  * @topo:	Topology
  *
+ * Also chooses the thread of each wire that rings have come to.
+ *
  * Return: 0; -ENOMEM, and then the rings are with nobody
  */
 int topology_publish(struct topology *topo) CTL_ONLY;
@@ -91,5 +98,14 @@ void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *fr
  */
 const struct wire_counters *topology_counters(const struct topology *topo, unsigned int port,
 					      unsigned int queue) CTL_ONLY;
+
+/**
+ * topology_core() - The CPU that polls a wire
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @queue:	Its queue
+ */
+unsigned int topology_core(const struct topology *topo, unsigned int port, unsigned int queue)
+	CTL_ONLY;
 
 #endif /* VUNETD_TOPOLOGY_H */

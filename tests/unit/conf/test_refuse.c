@@ -196,6 +196,13 @@ static const struct refusal refusals[] = {
 	{PORT GUEST "queues = 2\n", 6,
 	 "[guest.vm1] queues = \"2\": more queue pairs than [port.uplink] "
 	 "has queues; allowed: a number from 1 to 1"},
+	{PORT GUEST "cores = 1022\n", 6,
+	 "[guest.vm1] cores = \"1022\": not all of them are in [pmd] cores; allowed: any, or CPUs "
+	 "among "},
+	{PORT GUEST "cores = 3,3\n", 6, "[guest.vm1] cores = \"3,3\": a CPU is given twice"},
+	{PORT GUEST "cores = all\n", 6,
+	 "[guest.vm1] cores = \"all\": not a list of CPU numbers such as 1,3-5; allowed: CPU "
+	 "numbers such as 1,3-5 from [pmd] cores, or any"},
 	{PORT GUEST "[port.b]\ndevargs = \"net_tap0,iface=other\"\n", 7,
 	 "[port.b] devargs = \"net_tap0,iface=other\": is the device of [port.uplink] already"},
 	{"[port.uplink]\ndevargs = \"\"\n" GUEST, 2, "[port.uplink] devargs = \"\": empty"},
