@@ -20,6 +20,11 @@
 /* Ethernet header and two VLAN tags, which no driver counts into the MTU */
 #define PORT_FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
+/* What guests may leave to do; the rest is finished in software */
+#define PORT_TX_WANTED                                                   \
+	(RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | \
+	 RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO)
+
 #define PORT_RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
 
 /**
@@ -135,6 +140,44 @@ static int port_limits(const struct conf_port *conf, const struct rte_eth_dev_in
 }
 
 /**
+ * struct port_quirk - Offloads a driver has but does otherwise than we need
+ * @driver:	As in rte_eth_dev_info
+ * @tx:		RTE_ETH_TX_OFFLOAD_* not to be used
+ * @rx:		RTE_ETH_RX_OFFLOAD_* not to be used
+ */
+struct port_quirk {
+	const char *driver;
+	uint64_t tx;
+	uint64_t rx;
+};
+
+static const struct port_quirk port_quirks[] = {
+	/* Counts the Ethernet header into the MTU, and stops at a full segment */
+	{"net_tap", RTE_ETH_TX_OFFLOAD_TCP_TSO, 0},
+	/* Delivers frames whose checksums are yet to be made */
+	{"net_virtio", 0, RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM},
+	{"net_virtio_user", 0, RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM},
+	{0},
+};
+
+/**
+ * port_offloads() - Choose from the offloads a device has
+ * @info:	From the driver
+ * @conf:	Offloads filled in
+ */
+static void port_offloads(const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
+{
+	conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	conf->txmode.offloads = info->tx_offload_capa & PORT_TX_WANTED;
+	for (const struct port_quirk *q = port_quirks; q->driver; q++) {
+		if (strcmp(q->driver, info->driver_name) != 0)
+			continue;
+		conf->txmode.offloads &= ~q->tx;
+		conf->rxmode.offloads &= ~q->rx;
+	}
+}
+
+/**
  * port_eth_conf() - Choose offloads and RSS from what the device has
  * @conf:	Section
  * @info:	From the driver
@@ -145,10 +188,9 @@ static void port_eth_conf(const struct conf_port *conf, const struct rte_eth_dev
 {
 	memset(ret_conf, 0, sizeof(*ret_conf));
 	ret_conf->rxmode.mtu = conf->mtu;
-	ret_conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	port_offloads(info, ret_conf);
 	if (port_chains(conf, info))
 		ret_conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
-	ret_conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (conf->queues > 1 && (info->flow_type_rss_offloads & PORT_RSS_WANTED)) {
 		ret_conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		ret_conf->rx_adv_conf.rss_conf.rss_hf =
@@ -212,6 +254,7 @@ static int port_setup(struct port *port)
 		log_err("port %s: cannot start %s: %s", conf->name, conf->devargs, strerror(-err));
 		return err;
 	}
+	port->tx_offloads = eth.txmode.offloads;
 	/* What a single mbuf does not hold is more than the MTU; drivers
 	 * without MULTI_SEGS must never see a chain */
 	port->max_frame = eth.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS

@@ -20,11 +20,13 @@ struct rte_mempool;
  * @conf:	Its section
  * @pool:	mbufs to receive into, and for what guests transmit
  * @id:		ethdev port
+ * @tx_offloads: RTE_ETH_TX_OFFLOAD_* it was configured with
  * @max_frame:	Longest frame it sends, in bytes without FCS
  */
 struct port {
 	const struct conf_port *conf;
 	struct rte_mempool *pool;
+	uint64_t tx_offloads;
 	uint16_t id;
 	uint16_t max_frame;
 };

@@ -134,7 +134,7 @@ static int wires_new(struct topology *topo, const struct port *ports) CTL_ONLY
 		for (unsigned int q = 0; q < topo->conf->ports[p].queues; q++, i++) {
 			struct strand *s = &topo->strands[i];
 			int err = wire_new(ports[p].id, (uint16_t)q, ports[p].max_frame,
-					   ports[p].pool, &s->wire);
+					   ports[p].tx_offloads, ports[p].pool, &s->wire);
 
 			if (err)
 				return err;

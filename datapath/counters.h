@@ -31,14 +31,16 @@
 	X(err_ring, "rings stopped: the available index jumped beyond the ring")
 
 /* One wire: a port queue and the queue pair it is wired to */
-#define WIRE_COUNTERS(X)                                                       \
-	X(port_rx, "frames received from the port")                            \
-	X(port_tx, "frames sent to the port")                                  \
-	X(drop_guest_down, "frames for a guest that is not there")             \
-	X(drop_guest_full, "frames the guest had no buffers for in time")      \
-	X(drop_guest_miss, "frames whose buffers were not translated in time") \
-	X(drop_port_full, "frames the port did not take in time")              \
-	X(drop_port_size, "frames longer than the port sends")                 \
+#define WIRE_COUNTERS(X)                                                        \
+	X(port_rx, "frames received from the port")                             \
+	X(port_tx, "frames sent to the port")                                   \
+	X(drop_guest_down, "frames for a guest that is not there")              \
+	X(drop_guest_full, "frames the guest had no buffers for in time")       \
+	X(drop_guest_miss, "frames whose buffers were not translated in time")  \
+	X(drop_port_full, "frames the port did not take in time")               \
+	X(drop_port_size, "frames longer than the port sends")                  \
+	X(drop_port_offload, "frames whose offloads the port's driver refused") \
+	X(drop_no_mbuf, "frames for whose segments there was no mbuf in time")  \
 	X(drop_disabled, "frames from a transmit ring that is disabled")
 
 #define COUNTER_MEMBER(name, help) uint64_t name;

@@ -70,7 +70,7 @@ void offload_csum(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 	put_byte(m, start + offset + 1, (uint8_t)(sum >> 8));
 }
 
-uint16_t offload_csum_tcp(const void *ip, bool ipv6, const void *tcp, uint32_t len)
+uint16_t offload_csum_tcp(const void *ip, bool ipv6, const struct rte_mbuf *m, uint32_t start)
 {
 	const struct rte_ipv4_hdr *v4 = ip;
 	const struct rte_ipv6_hdr *v6 = ip;
@@ -78,7 +78,7 @@ uint16_t offload_csum_tcp(const void *ip, bool ipv6, const void *tcp, uint32_t l
 
 	sum += ipv6 ? rte_raw_cksum(v6->src_addr, sizeof(v6->src_addr) + sizeof(v6->dst_addr))
 		    : rte_raw_cksum(&v4->src_addr, sizeof(v4->src_addr) + sizeof(v4->dst_addr));
-	sum += rte_cpu_to_be_16((uint16_t)len);
-	sum += rte_raw_cksum(tcp, len);
+	sum += rte_cpu_to_be_16((uint16_t)(m->pkt_len - start));
+	sum += sum_from(m, start);
 	return (uint16_t)~fold(sum);
 }

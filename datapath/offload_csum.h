@@ -21,14 +21,14 @@ struct rte_mbuf;
 void offload_csum(struct rte_mbuf *m, uint32_t start, uint32_t offset);
 
 /**
- * offload_csum_tcp() - The checksum of a TCP segment in one piece
- * @ip:		IPv4 or IPv6 header
+ * offload_csum_tcp() - The checksum of a TCP segment
+ * @ip:		Its IPv4 or IPv6 header
  * @ipv6:	Which
- * @tcp:	TCP header, its checksum zero, and payload behind it
- * @len:	Bytes of both
+ * @m:		Frame of any number of mbufs
+ * @start:	Where its TCP header begins, the checksum there being zero
  *
  * Return: What to store
  */
-uint16_t offload_csum_tcp(const void *ip, bool ipv6, const void *tcp, uint32_t len);
+uint16_t offload_csum_tcp(const void *ip, bool ipv6, const struct rte_mbuf *m, uint32_t start);
 
 #endif /* VUNETD_OFFLOAD_CSUM_H */

@@ -118,7 +118,6 @@ static bool part_read(struct rte_mbuf *m, uint64_t features, struct part *p)
 static bool part_checked(const struct part *p)
 {
 	uint64_t l4 = p->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-	uint32_t len = p->m->pkt_len - p->f.l2_len - p->f.l3_len;
 	uint16_t sum;
 
 	if (!p->f.ipv6 && rte_ipv4_cksum((const struct rte_ipv4_hdr *)p->ip))
@@ -128,7 +127,7 @@ static bool part_checked(const struct part *p)
 	if (l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 		return false;
 	/* Over a checksum that is right the sum is zero, of which there are two */
-	sum = offload_csum_tcp(p->ip, p->f.ipv6, p->tcp, len);
+	sum = offload_csum_tcp(p->ip, p->f.ipv6, p->m, (uint32_t)p->f.l2_len + p->f.l3_len);
 	return !sum || sum == UINT16_MAX;
 }
 

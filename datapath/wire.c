@@ -17,6 +17,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "datapath/offload_finish.h"
 #include "datapath/vq.h"
 
 /**
@@ -44,6 +45,9 @@ struct lane {
  * @counters:	Read relaxed by the control thread
  * @in:		From the port to the guest
  * @out:	From the guest to the port
+ * @finishing:	Frames wait in @finish, to go to @out
+ * @finish_since: TSC when the last one went
+ * @finish:	Frames in which something is left to do
  */
 struct wire {
 	struct rte_mempool *pool;
@@ -56,13 +60,16 @@ struct wire {
 	struct wire_counters counters __rte_cache_aligned;
 	struct lane in __rte_cache_aligned;
 	struct lane out __rte_cache_aligned;
+	bool finishing;
+	uint64_t finish_since;
+	struct offload_finish finish __rte_cache_aligned;
 } __rte_cache_aligned;
 
 static_assert(offsetof(struct wire, counters) == RTE_CACHE_LINE_SIZE, "set-up has its own line");
-static_assert(sizeof(struct wire_counters) <= RTE_CACHE_LINE_SIZE, "counters have one line");
+static_assert(sizeof(struct wire_counters) <= 2 * RTE_CACHE_LINE_SIZE, "counters have two lines");
 
-int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, struct rte_mempool *pool,
-	     struct wire **ret_wire)
+int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, uint64_t tx_offloads,
+	     struct rte_mempool *pool, struct wire **ret_wire)
 {
 	struct wire *wire = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*wire));
 
@@ -74,6 +81,7 @@ int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, struct rte_me
 	wire->port_id = port_id;
 	wire->queue = queue;
 	wire->max_frame = max_frame;
+	offload_finish_init(&wire->finish, port_id, queue, tx_offloads, pool, &wire->counters);
 	*ret_wire = wire;
 	return 0;
 }
@@ -125,6 +133,7 @@ void wire_free(struct wire *wire)
 	lane_drop(&wire->in);
 	lane_drop(&wire->out);
 	rte_pktmbuf_free(atomic_load_explicit(&wire->posted, memory_order_relaxed));
+	offload_finish_drop(&wire->finish);
 	free(wire);
 }
 
@@ -279,6 +288,43 @@ static uint16_t out_posted(struct wire *wire, uint64_t now) PMD_ONLY
 }
 
 /**
+ * out_finish() - Fill the lane with frames that are now finished
+ * @wire:	Wire whose lane out is empty
+ * @now:	rte_rdtsc() of this round
+ */
+static __rte_noinline void out_finish(struct wire *wire, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->out;
+
+	lane->n = offload_finish_get(&wire->finish, lane->pkts);
+	wire->finishing = offload_finish_waits(&wire->finish);
+	if (lane->n) {
+		wire->finish_since = now;
+	} else if (wire->finishing && now - wire->finish_since > wire->wait_tsc) {
+		COUNTER_ADD(wire->counters.drop_no_mbuf, offload_finish_drop(&wire->finish));
+		wire->finishing = false;
+	}
+}
+
+/**
+ * out_take() - Fill the lane with frames from the guest
+ * @wire:	Wire whose lane out is empty
+ * @vq:		The guest's transmit ring
+ * @now:	rte_rdtsc() of this round
+ */
+static inline void out_take(struct wire *wire, struct vq *vq, uint64_t now) PMD_ONLY
+{
+	struct lane *lane = &wire->out;
+
+	lane->n = vq_pull(vq, wire->pool, lane->pkts, VQ_BURST, now);
+	if (unlikely(offload_wanted(lane->pkts, lane->n))) {
+		offload_finish_put(&wire->finish, lane->pkts, lane->n);
+		wire->finish_since = now;
+		out_finish(wire, now);
+	}
+}
+
+/**
  * wire_out() - Move a burst from the guest to the port
  * @wire:	Wire
  * @vq:		The guest's transmit ring, or NULL
@@ -301,10 +347,11 @@ static inline uint16_t wire_out(struct wire *wire, struct vq *vq, uint64_t now) 
 		if (lane->n)
 			return taken;
 	}
-	if (unlikely(!vq))
-		return taken;
 	lane->first = 0;
-	lane->n = vq_pull(vq, wire->pool, lane->pkts, VQ_BURST, now);
+	if (unlikely(wire->finishing))
+		out_finish(wire, now);
+	else if (likely(vq))
+		out_take(wire, vq, now);
 	if (wire->max_frame < VQ_FRAME_MAX)
 		out_limit(wire);
 	if (!lane->n)

@@ -13,6 +13,9 @@
  * The control thread may post one frame of its own.  The polling thread, which
  * alone may use the port's queue, sends it as soon as nothing waits before it.
  *
+ * What a guest left to do in its frames, checksums and segments, is finished on
+ * the way to the port, as far as the port does not do it (offload_finish.h).
+ *
  * Threads
  * -------
  *   wire_new, wire_free      control thread, while no poll list names the wire
@@ -40,13 +43,14 @@ struct wire;
  * @port_id:	ethdev port
  * @queue:	Its receive and transmit queue
  * @max_frame:	Longest frame the port sends, in bytes; VQ_FRAME_MAX for any
+ * @tx_offloads: RTE_ETH_TX_OFFLOAD_* the port was configured with
  * @pool:	mbufs for the guest's transmissions; borrowed
  * @ret_wire:	Owned by the caller
  *
  * Return: 0 or -ENOMEM
  */
-int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, struct rte_mempool *pool,
-	     struct wire **ret_wire) CTL_ONLY;
+int wire_new(uint16_t port_id, uint16_t queue, uint16_t max_frame, uint64_t tx_offloads,
+	     struct rte_mempool *pool, struct wire **ret_wire) CTL_ONLY;
 
 /**
  * wire_free() - Free a wire and the frames waiting in it

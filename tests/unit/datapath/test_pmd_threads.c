@@ -192,7 +192,7 @@ static void guest_open(struct guest *guest, unsigned int i, struct pmd_set *set)
 	guest->rx_buf = mg_alloc(guest->g, SIZE * BUF_SIZE, 4096, 0, IOTLB_WRITE);
 	mg_alloc_page(guest->g);
 	guest->tx_buf = mg_alloc(guest->g, SIZE * BUF_SIZE, 4096, 0, IOTLB_READ);
-	assert_int_equal(wire_new(guest->port, 0, VQ_FRAME_MAX, guest->pool, &guest->wire), 0);
+	assert_int_equal(wire_new(guest->port, 0, VQ_FRAME_MAX, 0, guest->pool, &guest->wire), 0);
 	for (int j = 0; j < 2; j++) {
 		guest->fds[j] = eventfd(0, EFD_NONBLOCK);
 		assert_true(guest->fds[j] >= 0);

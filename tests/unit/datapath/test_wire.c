@@ -70,7 +70,7 @@ static void scene_open(struct scene *s)
 	mg_alloc_page(s->g);
 	s->tx_buf = mg_alloc(s->g, SIZE * BUF_SIZE, 4096, 0, IOTLB_READ);
 	mg_map_all(s->g);
-	assert_int_equal(wire_new(port, 0, VQ_FRAME_MAX, pool, &s->wire), 0);
+	assert_int_equal(wire_new(port, 0, VQ_FRAME_MAX, 0, pool, &s->wire), 0);
 	s->now = rte_rdtsc();
 }
 
@@ -368,7 +368,7 @@ static void test_wire_port_size(void **state)
 		scene_open(&s);
 		thread_role_assume(&ctl_role);
 		wire_free(s.wire);
-		assert_int_equal(wire_new(port, 0, max, pool, &s.wire), 0);
+		assert_int_equal(wire_new(port, 0, max, 0, pool, &s.wire), 0);
 		guest_send(&s, 10);
 		assert_int_equal(poll_wire(&s, true, true), fits ? 10 : 0);
 		assert_int_equal(WC(&s, drop_port_size), fits ? 0 : 10);
