@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/guest/frontend.h"
 #include "tests/guest/guest.h"
@@ -44,6 +45,20 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+}
+
+/**
+ * open_many() - Allow as many files as we may have: each ring has two
+ */
+static void open_many(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	/* Should it not do, opening says so */
+	setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /**
@@ -121,6 +136,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	catch_signals();
+	open_many();
 	if (guest_new(g, &opt) == 0 && run(g) == 0)
 		status = report_good(g) ? EXIT_GOOD : EXIT_BAD;
 	guest_free(g);

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define DEVICES_MAX 2
-#define PAIRS_MAX   64
+#define PAIRS_MAX   128
 
 enum guest_mode { MODE_L2FWD, MODE_TX, MODE_RX, MODE_VERIFY, MODE_POISON };
 enum guest_map { MAP_STATIC_DEMAND, MAP_STATIC_PUSH, MAP_DYNAMIC };
