@@ -100,6 +100,7 @@ struct conf_guest {
  * @iotlb.max_entries:	Bound per guest
  * @iotlb.miss_timeout_ms:	Before a miss is asked again
  * @iotlb.miss_retries:	Times it is asked again before it is a fault
+ * @iotlb.spin_us:	How long the control thread looks on before it sleeps
  * @log.level:		Least severe level written
  * @log.stats_s:	Seconds between lines of statistics, 0 for none
  */
@@ -115,6 +116,7 @@ struct conf {
 		uint32_t max_entries;
 		uint32_t miss_timeout_ms;
 		uint32_t miss_retries;
+		uint32_t spin_us;
 	} iotlb;
 	struct {
 		enum conf_log_level level;

@@ -48,6 +48,10 @@ static const struct conf_key iotlb_keys[] = {
 	 .help = "Milliseconds without an answer before a translation is asked for again."},
 	{"miss_retries", &conf_type_number, MEMBER(conf, iotlb.miss_retries), RANGE(0, 1000),
 	 .def = "10", .help = "Times it is asked for again before it counts as a fault."},
+	{"spin_us", &conf_type_number, MEMBER(conf, iotlb.spin_us), RANGE(0, 1000), .def = "50",
+	 .help = "How long the control thread looks for the next message before it sleeps, while "
+		 "messages come that quickly one after the other, as they do with a map and an "
+		 "unmap per packet; 0: it sleeps at once."},
 	{0},
 };
 

@@ -66,6 +66,7 @@ void channel_open(struct channel *ch, int fd)
 	(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	ch->fd = fd;
 	ch->in_pos = ch->in_len = ch->out_len = 0;
+	ch->corked = ch->drained = false;
 	ch->n_fds = 0;
 }
 
@@ -91,6 +92,7 @@ int channel_receive(struct channel *ch)
 	ch->in_pos = 0;
 
 	n = vu_receive(ch->fd, ch->in + ch->in_len, sizeof(ch->in) - ch->in_len, fds, &n_fds);
+	ch->drained = n < (ssize_t)(sizeof(ch->in) - ch->in_len);
 	if (n == 0)
 		return -ECONNRESET;
 	if (n < 0)
@@ -154,9 +156,17 @@ int channel_send(struct channel *ch, const struct vu_msg *msg)
 {
 	size_t len = VU_HEADER_SIZE + msg->hdr.size;
 
+	if (len > sizeof(ch->out) - ch->out_len && ch->corked && channel_flush(ch))
+		return -EPIPE;
 	if (len > sizeof(ch->out) - ch->out_len)
 		return -ENOBUFS;
 	memcpy(ch->out + ch->out_len, msg, len);
 	ch->out_len += len;
+	return ch->corked ? 0 : channel_flush(ch);
+}
+
+int channel_uncork(struct channel *ch)
+{
+	ch->corked = false;
 	return channel_flush(ch);
 }

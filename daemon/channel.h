@@ -35,6 +35,8 @@
  * @fds:	Descriptors received and not yet handed out
  * @fds_at:	Offset in @in of the byte they came with
  * @out:	Bytes to be sent, @out_len of them
+ * @corked:	Messages are collected, to be sent with one call
+ * @drained:	The last receive took all there was
  */
 struct channel {
 	int fd;
@@ -43,6 +45,7 @@ struct channel {
 	int fds[VU_MAX_FDS];
 	uint8_t in[CHANNEL_IN_BYTES];
 	uint8_t out[CHANNEL_OUT_BYTES];
+	bool corked, drained;
 };
 
 /**
@@ -90,6 +93,27 @@ int channel_next(struct channel *ch, struct vu_msg *ret_msg, int *ret_fds, unsig
  * Return: 0; -ENOBUFS when the queue is full and nothing was sent; -EPIPE
  */
 int channel_send(struct channel *ch, const struct vu_msg *msg) CTL_ONLY;
+
+/**
+ * channel_cork() - Collect the messages of the next channel_send() calls
+ * @ch:	Channel
+ *
+ * Each system call wakes the peer, who may take this very processor: several
+ * messages in one call cost little more than one.  Until channel_uncork() only
+ * a full queue is sent.
+ */
+static inline void channel_cork(struct channel *ch) CTL_ONLY
+{
+	ch->corked = true;
+}
+
+/**
+ * channel_uncork() - Send what was collected
+ * @ch:	Channel
+ *
+ * Return: As channel_flush()
+ */
+int channel_uncork(struct channel *ch) CTL_ONLY;
 
 /**
  * channel_flush() - Send what is queued, as far as the socket takes it

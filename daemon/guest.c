@@ -112,7 +112,8 @@ static int front_messages(struct guest *guest, unsigned int *budget) CTL_ONLY
  * Return: 0; -errno when the connection has to end
  *
  * Messages that are left in the channel when the turn is over make no event of
- * their own: the timer comes back for them, after the others.
+ * their own: the timer comes back for them, after the others.  Answers to messages
+ * that arrived together leave together.
  */
 static int front_serve(struct guest *guest, uint32_t events) CTL_ONLY
 {
@@ -120,11 +121,15 @@ static int front_serve(struct guest *guest, uint32_t events) CTL_ONLY
 	int err = events & EPOLLOUT ? channel_flush(ch) : 0;
 	unsigned int budget = GUEST_BUDGET;
 
+	ch->drained = false;
 	while (!err) {
+		channel_cork(ch);
 		err = front_messages(guest, &budget);
+		if (channel_uncork(ch) && !err)
+			err = -EPIPE;
 		if (!err && !budget)
 			loop_timer_set(guest->daemon->loop, &guest->again, 0);
-		if (err || !budget)
+		if (err || !budget || ch->drained)
 			return err;
 		err = channel_receive(ch);
 	}
@@ -230,9 +235,22 @@ static int guest_ask(struct resolver *r, uint64_t iova, uint8_t perm)
 	if (guest->backend.fd < 0)
 		return -ENOTCONN;
 	err = channel_send(&guest->backend_chan, &msg);
-	if (channel_pending(&guest->backend_chan))
+	if (!guest->backend_chan.corked && channel_pending(&guest->backend_chan))
 		channel_wait(guest, &guest->backend, &guest->backend_chan);
 	return err;
+}
+
+void guest_ask_begin(struct guest *guest)
+{
+	channel_cork(&guest->backend_chan);
+}
+
+void guest_ask_end(struct guest *guest)
+{
+	/* One that has gone is noticed when its end is read */
+	(void)channel_uncork(&guest->backend_chan);
+	if (channel_pending(&guest->backend_chan))
+		channel_wait(guest, &guest->backend, &guest->backend_chan);
 }
 
 /**

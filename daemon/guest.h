@@ -115,4 +115,16 @@ void guest_check(struct guest *guest) CTL_ONLY;
  */
 int guest_take_backend(struct guest *guest, int fd) CTL_ONLY;
 
+/**
+ * guest_ask_begin() - Misses of this guest follow: send their questions together
+ * @guest:	Guest
+ */
+void guest_ask_begin(struct guest *guest) CTL_ONLY;
+
+/**
+ * guest_ask_end() - Send the questions since guest_ask_begin()
+ * @guest:	Guest
+ */
+void guest_ask_end(struct guest *guest) CTL_ONLY;
+
 #endif /* VUNETD_GUEST_H */

@@ -2,6 +2,7 @@
 /* main.c - Options, start, the control thread's loop, and a clean end */
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "daemon/loop.h"
 #include "daemon/misses.h"
 #include "daemon/port.h"
+#include "daemon/spin.h"
 #include "daemon/statistics.h"
 #include "daemon/supervise.h"
 #include "daemon/topology.h"
@@ -162,13 +164,25 @@ static int signals_open(struct signals *signals, struct daemon *daemon) CTL_ONLY
 }
 
 /**
+ * struct doorbell - The miss queue's doorbell as a source of events
+ * @source:	Of the loop
+ * @misses:	Whose doorbell it is
+ */
+struct doorbell {
+	struct loop_source source;
+	struct miss_queue *misses;
+};
+
+/**
  * doorbell_ready() - A miss was posted while the control thread slept
- * @src:	The miss queue's doorbell; miss_wake() empties it
+ * @src:	The miss queue's doorbell
  * @events:	EPOLL* bits
  */
 static void doorbell_ready(struct loop_source *src, uint32_t events)
 {
-	(void)src, (void)events;
+	(void)events;
+	thread_role_assume(&ctl_role);
+	miss_doorbell_empty(container_of(src, struct doorbell, source)->misses);
 }
 
 /**
@@ -178,12 +192,20 @@ static void doorbell_ready(struct loop_source *src, uint32_t events)
  */
 static void run(struct daemon *daemon, const struct signals *signals) CTL_ONLY
 {
-	while (!signals->stop) {
-		bool may_sleep = miss_sleep(daemon->misses);
+	struct spin spin = {.limit_ns = daemon->conf->iotlb.spin_us * UINT64_C(1000)};
 
-		(void)loop_wait(daemon->loop, may_sleep);
-		miss_wake(daemon->misses);
-		(void)misses_serve(daemon);
+	while (!signals->stop) {
+		bool spinning = spin_on(&spin, loop_now_ns());
+		bool may_sleep = !spinning && miss_sleep(daemon->misses);
+		unsigned int served = loop_wait(daemon->loop, may_sleep);
+
+		if (!spinning)
+			miss_wake(daemon->misses);
+		served += misses_serve(daemon);
+		if (served)
+			spin_worked(&spin, loop_now_ns());
+		else if (spinning)
+			sched_yield();
 	}
 }
 
@@ -227,15 +249,17 @@ static int open_guests(struct daemon *daemon) CTL_ONLY
  * @doorbell:	Of the miss queue
  * Return: 0 or -errno
  */
-static int start(struct daemon *daemon, struct loop_source *doorbell) CTL_ONLY
+static int start(struct daemon *daemon, struct doorbell *doorbell) CTL_ONLY
 {
 	const struct conf *conf = daemon->conf;
 	int err = open_ports(daemon);
 
 	if (!err)
 		err = miss_queue_new(&daemon->misses);
+	doorbell->misses = daemon->misses;
 	if (!err)
-		err = loop_add(daemon->loop, doorbell, miss_doorbell_fd(daemon->misses), EPOLLIN);
+		err = loop_add(daemon->loop, &doorbell->source, miss_doorbell_fd(daemon->misses),
+			       EPOLLIN);
 	if (!err) {
 		err = pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, &daemon->pmds);
 		if (err)
@@ -275,7 +299,7 @@ static void stop(struct daemon *daemon) CTL_ONLY
  */
 static int serve(struct daemon *daemon, const struct signals *signals) CTL_ONLY
 {
-	struct loop_source doorbell = {.fd = -1, .ready = doorbell_ready};
+	struct doorbell doorbell = {.source = {.fd = -1, .ready = doorbell_ready}};
 	struct supervisor *supervisor = NULL;
 	int err = start(daemon, &doorbell);
 

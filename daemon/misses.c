@@ -11,33 +11,49 @@
 #define MISSES_ALL 64
 
 /**
- * miss_serve() - Have one miss asked for, unless that is pointless
+ * miss_guest() - Whom to ask for a miss
  * @daemon:	Daemon
  * @m:		Miss
  *
  * Its device may have ended since (miss.h, I1), and it may have been answered
  * while it waited in the queue.
+ *
+ * Return: Guest, or NULL when asking is pointless
  */
-static void miss_serve(struct daemon *daemon, const struct miss *m) CTL_ONLY
+static struct guest *miss_guest(struct daemon *daemon, const struct miss *m) CTL_ONLY
 {
 	struct guest *guest;
 
 	if (m->guest >= daemon->conf->n_guests)
-		return;
+		return NULL;
 	guest = &daemon->guests[m->guest];
-	if (m->session != guest->dev.session || !device_viommu(&guest->dev))
-		return;
-	if (!iotlb_maps(guest->dev.tlb, m->iova, m->perm))
-		(void)resolver_miss(&guest->resolver, m->iova, m->perm);
+	if (m->session != guest->dev.session || !device_viommu(&guest->dev) ||
+	    iotlb_maps(guest->dev.tlb, m->iova, m->perm))
+		return NULL;
+	return guest;
 }
 
 unsigned int misses_serve(struct daemon *daemon)
 {
 	struct miss misses[MISSES_BURST];
 	unsigned int n = miss_drain(daemon->misses, misses, MISSES_BURST);
+	struct guest *asking = NULL;
 
-	for (unsigned int i = 0; i < n; i++)
-		miss_serve(daemon, &misses[i]);
+	/* A ring posts many at once, and they leave in one message train */
+	for (unsigned int i = 0; i < n; i++) {
+		struct guest *guest = miss_guest(daemon, &misses[i]);
+
+		if (!guest)
+			continue;
+		if (asking && asking != guest)
+			guest_ask_end(asking);
+		if (asking != guest)
+			guest_ask_begin(guest);
+		asking = guest;
+		(void)resolver_miss(&guest->resolver, misses[i].iova, misses[i].perm);
+	}
+	if (asking)
+		guest_ask_end(asking);
 	return n;
 }
 

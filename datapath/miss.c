@@ -112,10 +112,13 @@ bool miss_sleep(struct miss_queue *q)
 
 void miss_wake(struct miss_queue *q)
 {
+	atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
+}
+
+void miss_doorbell_empty(struct miss_queue *q)
+{
 	uint64_t rung;
 
-	atomic_store_explicit(&q->asleep, false, memory_order_relaxed);
-	/* Empty when something else woke the control thread */
 	if (read(q->doorbell, &rung, sizeof(rung)) < 0)
 		return;
 }

@@ -104,10 +104,19 @@ unsigned int miss_drain(struct miss_queue *q, struct miss *ret, unsigned int n) 
 bool miss_sleep(struct miss_queue *q) CTL_ONLY;
 
 /**
- * miss_wake() - Take the announcement back and empty the doorbell
+ * miss_wake() - Take the announcement back
  * @q:	Queue
  */
 void miss_wake(struct miss_queue *q) CTL_ONLY;
+
+/**
+ * miss_doorbell_empty() - Empty the doorbell, once it is readable
+ * @q:	Queue
+ *
+ * Not part of miss_wake(): it is a system call, and most of what wakes the
+ * control thread is not the doorbell.
+ */
+void miss_doorbell_empty(struct miss_queue *q) CTL_ONLY;
 
 /**
  * miss_doorbell_fd() - The eventfd to wait for while asleep

@@ -32,6 +32,7 @@ static void test_conf_load_defaults(void **state)
 	assert_int_equal(c->iotlb.max_entries, 1048576);
 	assert_int_equal(c->iotlb.miss_timeout_ms, 100);
 	assert_int_equal(c->iotlb.miss_retries, 10);
+	assert_int_equal(c->iotlb.spin_us, 50);
 	assert_int_equal(c->log.level, CONF_LOG_INFO);
 	assert_int_equal(c->log.stats_s, 0);
 
@@ -63,7 +64,7 @@ static void test_conf_load_every_key(void **state)
 			    "hugepages = require\nmemory_mb = 65536\n"
 			    "[pmd]\ncores = last\n"
 			    "[iotlb]\nmax_entries = 64\nmiss_timeout_ms = 60000\n"
-			    "miss_retries = 0\n"
+			    "miss_retries = 0\nspin_us = 0\n"
 			    "[log]\nlevel = debug\nstats_s = 3600\n"
 			    "[port.p]\ndevargs = \"net_pcap0,rx_pcap=a#b;c\"\nqueues = 128\n"
 			    "descriptors = 32768\nmtu = 9702\npromiscuous = off\n"
@@ -79,6 +80,7 @@ static void test_conf_load_every_key(void **state)
 	assert_int_equal(c->iotlb.max_entries, 64);
 	assert_int_equal(c->iotlb.miss_timeout_ms, 60000);
 	assert_int_equal(c->iotlb.miss_retries, 0);
+	assert_int_equal(c->iotlb.spin_us, 0);
 	assert_int_equal(c->log.level, CONF_LOG_DEBUG);
 	assert_int_equal(c->log.stats_s, 3600);
 	assert_string_equal(c->ports[0].devargs, "net_pcap0,rx_pcap=a#b;c");

@@ -431,6 +431,49 @@ static void drain(uint32_t *next, uint32_t end)
 		(*next)++;
 	}
 }
+/* Corked, messages wait for each other, but a full queue for nobody */
+static void test_channel_cork(void **state)
+{
+	const uint32_t many = 2 * CHANNEL_OUT_BYTES / sizeof(struct vu_iotlb);
+	uint32_t next = 0;
+	char byte;
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	channel_cork(&ch);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct vu_msg msg = numbered(i);
+
+		assert_int_equal(channel_send(&ch, &msg), 0);
+	}
+	assert_int_equal(recv(peer, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+	assert_int_equal(channel_uncork(&ch), 0);
+	drain(&next, 3);
+	channel_cork(&ch);
+	for (uint32_t i = 3; i < many; i++) {
+		struct vu_msg msg = numbered(i);
+
+		assert_int_equal(channel_send(&ch, &msg), 0);
+	}
+	assert_int_equal(channel_uncork(&ch), 0);
+	drain(&next, many);
+}
+
+/* Whether a second look at the socket would be in vain */
+static void test_channel_drained(void **state)
+{
+	const struct vu_msg msg = message(1, 8, 0);
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	put(&msg, NULL, 0);
+	assert_int_equal(receive(), 0);
+	assert_true(ch.drained);
+	for (size_t n = 0; n < CHANNEL_IN_BYTES; n += whole(&msg))
+		put(&msg, NULL, 0);
+	assert_int_equal(receive(), 0);
+	assert_false(ch.drained);
+}
 
 static void test_channel_send_peer_does_not_read(void **state)
 {
@@ -489,6 +532,8 @@ int main(void)
 		TEST(test_channel_receive_end_in_the_middle),
 		TEST(test_channel_send_to_nobody),
 		TEST(test_channel_send_peer_does_not_read),
+		TEST(test_channel_cork),
+		TEST(test_channel_drained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ static void test_miss_doorbell(void **state)
 	miss_doorbell(q);
 	assert_true(rings(q));
 	miss_wake(q);
+	miss_doorbell_empty(q);
 	assert_false(rings(q));
 	miss_queue_free(q);
 }
@@ -143,6 +144,7 @@ static void test_miss_threads(void **state)
 
 			/* Long enough to be a lost wake-up, not a busy machine */
 			assert_int_equal(poll(&p, 1, 60000), 1);
+			miss_doorbell_empty(q);
 		}
 		miss_wake(q);
 	}
