@@ -17,6 +17,10 @@ VIOMMUS = ("off", "4k", "2m", "1g")
 RATES = {"l2fwd": "tx_mpps", "tx": "tx_mpps", "rx": "rx_mpps"}
 
 
+MAPS = {"static": ["--map", "static-demand"], "dynamic": ["--map", "dynamic"],
+        "batched": ["--map", "dynamic", "--batch"]}
+
+
 @dataclass(frozen=True)
 class Cell:
     """What one measurement does.
@@ -24,7 +28,7 @@ class Cell:
     mode:   Mode of vunet-guest
     size:   Bytes of a frame in memory
     viommu: Pages of the vIOMMU, or off
-    maps:   static or dynamic
+    maps:   static; dynamic, one message at a time; batched, a burst of them
     ring:   split or packed
     """
 
@@ -74,7 +78,7 @@ class Cell:
         if self.mode == "tx":
             words += ["--size", str(self.size)]
         if self.viommu != "off":
-            words += ["--map", "dynamic" if self.maps == "dynamic" else "static-demand"]
+            words += MAPS[self.maps]
         return words
 
 
@@ -84,7 +88,7 @@ def all_cells():
     for ring, mode, size in itertools.product(RINGS, MODES, SIZES):
         cells += [Cell(mode, size, viommu, "static", ring) for viommu in VIOMMUS]
         if ring == "split":
-            cells.append(Cell(mode, size, "4k", "dynamic", ring))
+            cells += [Cell(mode, size, "4k", maps, ring) for maps in ("dynamic", "batched")]
     return cells
 
 

@@ -54,6 +54,17 @@ static void buf_map(struct device *d, uint32_t id, enum buf_dir dir, uint32_t le
 }
 
 /**
+ * batch_end() - Wait until the backend has let go of what was unmapped in a batch
+ */
+static void batch_end(struct device *d)
+{
+	int err = viommu_batch_end(&d->iommu);
+
+	if (err)
+		d->g->error = err;
+}
+
+/**
  * buf_unmap() - Take a buffer away from the backend
  */
 static void buf_unmap(struct device *d, uint32_t id, enum buf_dir dir)
@@ -199,6 +210,7 @@ unsigned int rx_burst(struct device *d, unsigned int pair, uint32_t *frames, uns
 	}
 	for (; i < there && i < AHEAD; i++)
 		rx_prefetch(p, r, i);
+	viommu_batch_begin(&d->iommu);
 	for (i = 0; got < n && i < there; i++) {
 		uint16_t more;
 		uint32_t id;
@@ -223,6 +235,7 @@ unsigned int rx_burst(struct device *d, unsigned int pair, uint32_t *frames, uns
 		}
 		frames[got++] = id;
 	}
+	batch_end(d);
 	d->g->stats.rx_frames += got;
 	return got;
 }
@@ -343,6 +356,7 @@ unsigned int tx_reclaim(struct device *d, unsigned int pair)
 	struct pool *p = &d->g->pool;
 	uint32_t there = ring_used_count(r), len, i;
 
+	viommu_batch_begin(&d->iommu);
 	for (i = 0; i < there; i++) {
 		uint32_t head = ring_take(r, &len), id, next;
 
@@ -356,6 +370,7 @@ unsigned int tx_reclaim(struct device *d, unsigned int pair)
 		}
 		ring_release(r, head);
 	}
+	batch_end(d);
 	return there;
 }
 

@@ -83,6 +83,8 @@ static const struct spec specs[] = {
 	 "mappings answered on demand, pushed first, or made per frame"},
 	{"push", 0, KIND_FLAG, O(push), 0, 0, 0, NULL,
 	 "dynamic: send mappings before they are asked"},
+	{"batch", 0, KIND_FLAG, O(batch), 0, 0, 0, NULL,
+	 "dynamic: answer misses and unmap a burst at a time, acknowledged together"},
 	{"rw", 0, KIND_FLAG, O(rw), 0, 0, 0, NULL,
 	 "map buffers for reading and writing, not as needed only"},
 	{"rings", 0, KIND_CHOICE, O(rings), 0, 0, RINGS_SCATTERED, rings,
@@ -339,6 +341,8 @@ static int check(const struct options *o)
 		why = "--mode poison takes pages away itself: no --map dynamic";
 	else if (o->poison && o->map != MAP_DYNAMIC)
 		why = "--poison goes with --map dynamic (and see --mode poison)";
+	else if (o->batch && (o->map != MAP_DYNAMIC || o->poison || o->push))
+		why = "--batch goes with --map dynamic, without --poison and --push";
 	else if (o->chain * 2 > o->ring_size && !o->indirect)
 		why = "--chain: longer than half the ring";
 	else if (o->size + 12 > o->buf_size &&

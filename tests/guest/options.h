@@ -32,6 +32,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @rings:	enum guest_rings
  * @rw:		Map every buffer for reading and writing
  * @push:	In dynamic mode send each mapping before it is used
+ * @batch:	Send the IOTLB messages of a burst together
  * @poison:	In dynamic mode quarantine released buffers under a pattern
  * @no_answer:	Leave misses unanswered
  * @answer_delay_us:	Answer misses this much later
@@ -74,6 +75,7 @@ struct options {
 	uint32_t rings;
 	bool rw;
 	bool push;
+	bool batch;
 	bool poison;
 	bool no_answer;
 	uint32_t answer_delay_us;

@@ -45,6 +45,8 @@ struct sums {
 	uint64_t updates;
 	uint64_t invalidations;
 	uint64_t faults;
+	uint64_t update_ns;
+	uint64_t invalidate_ns;
 };
 
 /**
@@ -74,6 +76,8 @@ static struct sums sum_up(const struct guest *g)
 		s.updates += d->iommu.updates;
 		s.invalidations += d->iommu.invalidations;
 		s.faults += d->iommu.faults;
+		s.update_ns += d->iommu.wait_ns[0];
+		s.invalidate_ns += d->iommu.wait_ns[1];
 	}
 	return s;
 }
@@ -153,6 +157,12 @@ void report_summary(const struct guest *g)
 	print_count(g, "updates", sums.updates);
 	print_count(g, "invalidations", sums.invalidations);
 	print_count(g, "faults", sums.faults);
+	/* Of one message, sent alone: to be taken from the time of a frame */
+	if (sums.update_ns)
+		print_rate(g, "update_us", (double)sums.update_ns / 1e3 / (double)sums.updates);
+	if (sums.invalidate_ns)
+		print_rate(g, "invalidate_us",
+			   (double)sums.invalidate_ns / 1e3 / (double)sums.invalidations);
 	print_rate(g, "rx_mpps", s > 0 ? (double)g->stats.rx_frames / s / 1e6 : 0);
 	print_rate(g, "tx_mpps", s > 0 ? (double)g->stats.tx_frames / s / 1e6 : 0);
 	print_word(g, "verdict", report_good(g) && !g->error ? "good" : "bad");

@@ -184,6 +184,65 @@ int vu_set(struct vu *vu, uint32_t request, const void *payload, uint32_t size, 
 	return 0;
 }
 
+/**
+ * batch_replies() - Wait for the replies to a batch
+ */
+static int batch_replies(struct vu *vu)
+{
+	struct {
+		struct vu_header h;
+		uint64_t result;
+	} __attribute__((packed)) replies[VU_BATCH_MAX];
+	unsigned int i;
+	int err = recv_exactly(vu, VU_IOTLB_MSG, replies, vu->n_batch * sizeof(replies[0]));
+
+	for (i = 0; !err && i < vu->n_batch; i++) {
+		struct vu_header h = replies[i].h;
+		uint64_t result = replies[i].result;
+
+		trace(vu, "<", &h, &result);
+		if (h.request != VU_IOTLB_MSG || !(h.flags & VU_FLAG_REPLY) ||
+		    h.size != sizeof(result))
+			err = complain(vu, VU_IOTLB_MSG, -EPROTO, "this is no reply to it");
+		else if (result)
+			err = complain(vu, VU_IOTLB_MSG, -EREMOTEIO, "the backend refused it");
+	}
+	return err;
+}
+
+int vu_batch_end(struct vu *vu)
+{
+	const char *at = (const char *)vu->batch;
+	size_t left = vu->n_batch * sizeof(vu->batch[0]);
+	int err = 0;
+
+	while (left) {
+		ssize_t n = send(vu->fd, at, left, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return complain(vu, VU_IOTLB_MSG, -EPIPE, "cannot send: %s",
+					strerror(errno));
+		at += n;
+		left -= (size_t)n;
+	}
+	if (vu->reply_ack && vu->n_batch)
+		err = batch_replies(vu);
+	vu->n_batch = 0;
+	return err;
+}
+
+int vu_batch_add(struct vu *vu, const struct vhost_iotlb_msg *msg)
+{
+	uint32_t flags = VU_FLAG_VERSION | (vu->reply_ack ? VU_FLAG_NEED_REPLY : 0);
+	struct vu_header h = {.request = VU_IOTLB_MSG, .flags = flags, .size = sizeof(*msg)};
+
+	trace(vu, ">", &h, msg);
+	vu->batch[vu->n_batch++] = (struct vu_iotlb){.h = h, .msg = *msg};
+	return vu->n_batch == VU_BATCH_MAX ? vu_batch_end(vu) : 0;
+}
+
 int vu_set_u64(struct vu *vu, uint32_t request, uint64_t value)
 {
 	return vu_set(vu, request, &value, sizeof(value), NULL, 0);

@@ -81,6 +81,17 @@ struct vu_mem_table {
 	struct vu_mem_region regions[VU_FDS_MAX];
 };
 
+/* IOTLB messages sent in one piece */
+#define VU_BATCH_MAX 64
+
+/**
+ * struct vu_iotlb - A whole VU_IOTLB_MSG as it is sent
+ */
+struct vu_iotlb {
+	struct vu_header h;
+	struct vhost_iotlb_msg msg;
+} __attribute__((packed));
+
 /**
  * struct vu - A connection to a backend
  * @path:	Socket, for complaints
@@ -89,6 +100,8 @@ struct vu_mem_table {
  * @reply_ack:	VU_PROTO_REPLY_ACK was negotiated
  * @trace:	Print every message
  * @timeout_ms:	Bound on each step
+ * @batch:	IOTLB messages that are not sent yet
+ * @n_batch:	How many
  */
 struct vu {
 	const char *path;
@@ -97,6 +110,8 @@ struct vu {
 	bool reply_ack;
 	bool trace;
 	uint32_t timeout_ms;
+	struct vu_iotlb batch[VU_BATCH_MAX];
+	unsigned int n_batch;
 };
 
 /**
@@ -144,6 +159,26 @@ int vu_set_u64(struct vu *vu, uint32_t request, uint64_t value);
  * Return: 0 or -errno after a complaint
  */
 int vu_get(struct vu *vu, uint32_t request, void *payload, uint32_t send_size, uint32_t size);
+
+/**
+ * vu_batch_add() - Put an IOTLB message with others, to be sent together
+ * @vu:		Connection
+ * @msg:	Message
+ *
+ * A full batch is sent and waited for.  No other message may be sent before
+ * vu_batch_end().
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int vu_batch_add(struct vu *vu, const struct vhost_iotlb_msg *msg);
+
+/**
+ * vu_batch_end() - Send what is left, and with REPLY_ACK wait until it is done
+ * @vu:	Connection
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int vu_batch_end(struct vu *vu);
 
 /**
  * vu_backend_open() - Make the backend channel and pass its other end

@@ -140,7 +140,28 @@ static int send_iotlb(struct viommu *iommu, uint64_t iova, uint64_t size, uint64
 		.type = type,
 	};
 
-	return vu_set(iommu->vu, VU_IOTLB_MSG, &msg, sizeof(msg), NULL, 0);
+	uint64_t start;
+	int err;
+
+	if (iommu->batching)
+		return vu_batch_add(iommu->vu, &msg);
+	start = clock_ns();
+	err = vu_set(iommu->vu, VU_IOTLB_MSG, &msg, sizeof(msg), NULL, 0);
+	iommu->wait_ns[type == VHOST_IOTLB_INVALIDATE] += clock_ns() - start;
+	return err;
+}
+
+void viommu_batch_begin(struct viommu *iommu)
+{
+	iommu->batching = iommu->opt->batch;
+}
+
+int viommu_batch_end(struct viommu *iommu)
+{
+	if (!iommu->batching)
+		return 0;
+	iommu->batching = false;
+	return vu_batch_end(iommu->vu);
 }
 
 /**
@@ -280,6 +301,7 @@ int viommu_poll(struct viommu *iommu)
 
 	if (!iommu->shift)
 		return 0;
+	viommu_batch_begin(iommu);
 	while (n < POLL_MAX) {
 		int got = vu_backend_poll(iommu->vu, &msg);
 
@@ -301,5 +323,7 @@ int viommu_poll(struct viommu *iommu)
 			return err;
 	}
 	err = iommu->n_delayed ? answer_due(iommu) : 0;
+	if (!err)
+		err = viommu_batch_end(iommu);
 	return err ? err : n;
 }

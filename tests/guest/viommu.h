@@ -69,6 +69,8 @@ struct delayed_miss {
  * @delayed:	Misses that wait for their time (--answer-delay-us)
  * @n_delayed:	Ever put there
  * @n_answered:	Ever taken out
+ * @batching:	Between viommu_batch_begin() and viommu_batch_end()
+ * @wait_ns:	Spent waiting for acknowledgements of updates, of invalidations
  * @misses:	Misses heard
  * @updates:	Translations sent
  * @invalidations:	Acknowledged
@@ -83,6 +85,8 @@ struct viommu {
 	struct delayed_miss *delayed;
 	uint64_t n_delayed;
 	uint64_t n_answered;
+	bool batching;
+	uint64_t wait_ns[2];
 	uint64_t misses;
 	uint64_t updates;
 	uint64_t invalidations;
@@ -161,6 +165,20 @@ int viommu_unmap(struct viommu *iommu, enum window_id id, uint64_t iova);
  * Return: 0 or -errno after a complaint
  */
 int viommu_invalidate(struct viommu *iommu, uint64_t iova, uint64_t size);
+
+/**
+ * viommu_batch_begin() - With --batch, let updates and invalidations wait for each other
+ * @iommu:	vIOMMU
+ */
+void viommu_batch_begin(struct viommu *iommu);
+
+/**
+ * viommu_batch_end() - Send those since viommu_batch_begin(), wait until all are done
+ * @iommu:	vIOMMU
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int viommu_batch_end(struct viommu *iommu);
 
 /**
  * viommu_poll() - Answer the misses that came in

@@ -26,6 +26,7 @@ SHAPES = {
     "buffers mapped for reading and writing": {"rw": True},
     "interrupts instead of polling": {"interrupts": True},
     "slow answers": {"answer_delay_us": 2000, "count": 2000},
+    "mapped per frame, a burst at a time": {"map": "dynamic", "batch": True, "count": 5000},
     "mappings pushed before each frame": {"map": "dynamic", "push": True, "count": 500},
     "small buffers mapped per frame": {"map": "dynamic", "buf_size": 128, "size": 1514,
                                        "count": 100},
