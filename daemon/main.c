@@ -222,7 +222,8 @@ static int open_ports(struct daemon *daemon) CTL_ONLY
 	if (!daemon->ports)
 		return -ENOMEM;
 	for (unsigned int i = 0; !err && i < daemon->conf->n_ports; i++)
-		err = port_open(&daemon->conf->ports[i], &daemon->ports[i]);
+		err = port_open(&daemon->conf->ports[i], daemon->conf->pmd.n_cores,
+				&daemon->ports[i]);
 	return err;
 }
 

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_arp.h>
 #include <rte_dev.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -15,8 +17,9 @@
 #include "daemon/log.h"
 #include "datapath/vq.h"
 
-/* mbufs a PMD thread keeps for itself */
-#define PORT_POOL_CACHE 256
+/* mbufs a thread keeps for itself, and how many that may become (rte_mempool) */
+#define PORT_POOL_CACHE	    256
+#define PORT_POOL_CACHE_MAX (PORT_POOL_CACHE + PORT_POOL_CACHE / 2)
 /* Ethernet header and two VLAN tags, which no driver counts into the MTU */
 #define PORT_FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
@@ -70,19 +73,40 @@ static bool port_chains(const struct conf_port *conf, const struct rte_eth_dev_i
 }
 
 /**
+ * pool_mib() - Memory that a pool takes, in MiB
+ * @n:		mbufs
+ * @room:	Bytes of data in each
+ *
+ * An mbuf does not cross a page: without hugepages, where a page holds one of
+ * the usual size, that is nearly half of the memory.
+ */
+static unsigned int pool_mib(unsigned int n, unsigned int room)
+{
+	uint64_t page = rte_eal_has_hugepages() ? 2 << 20 : (uint64_t)sysconf(_SC_PAGESIZE);
+	uint32_t each = rte_mempool_calc_obj_size(sizeof(struct rte_mbuf) + room, 0, NULL);
+	uint64_t per_page = RTE_MAX(page / each, 1u);
+	uint64_t size = RTE_ALIGN_CEIL(per_page * each, page);
+
+	return (unsigned int)(((n + per_page - 1) / per_page * size >> 20) + 1);
+}
+
+/**
  * port_pool() - Make the port's mbuf pool
  * @conf:	Section
  * @info:	From the driver
  * @id:		ethdev port
- * Return: Pool, or NULL with rte_errno set
+ * @n_threads:	PMD threads
+ * Return: Pool, or NULL, logged
  *
  * Enough for every descriptor in both directions, one burst in flight per
- * queue and direction, and the threads' caches.  A descriptor is for one mbuf,
- * not for one frame.
+ * queue and direction, and the caches of the threads, this one's among them.  A
+ * descriptor is for one mbuf, not for one frame.
  */
 static struct rte_mempool *port_pool(const struct conf_port *conf,
-				     const struct rte_eth_dev_info *info, uint16_t id)
+				     const struct rte_eth_dev_info *info, uint16_t id,
+				     unsigned int n_threads)
 {
+	struct rte_mempool *pool;
 	unsigned int room = RTE_MBUF_DEFAULT_DATAROOM, frame = conf->mtu + PORT_FRAME_OVERHEAD;
 	unsigned int burst = 4 * VQ_BURST, n;
 	char name[RTE_MEMPOOL_NAMESIZE];
@@ -91,11 +115,18 @@ static struct rte_mempool *port_pool(const struct conf_port *conf,
 		burst *= (frame + room - 1) / room;
 	else
 		room = RTE_MAX(frame, room);
-	n = conf->queues * (2u * conf->descriptors + burst) + 2 * PORT_POOL_CACHE;
+	n = conf->queues * (2u * conf->descriptors + burst) + (n_threads + 1) * PORT_POOL_CACHE_MAX;
 	snprintf(name, sizeof(name), "port%u", id);
-	return rte_pktmbuf_pool_create(name, n, PORT_POOL_CACHE, 0,
+	pool = rte_pktmbuf_pool_create(name, n, PORT_POOL_CACHE, 0,
 				       (uint16_t)(RTE_PKTMBUF_HEADROOM + room),
 				       rte_eth_dev_socket_id(id));
+	if (!pool)
+		log_err("port %s: no memory for its frames: %s (queues = %u, descriptors = %u and "
+			"mtu = %u need about %u MiB of [dpdk] memory_mb: raise that, or "
+			"lower these)",
+			conf->name, rte_strerror(rte_errno), conf->queues, conf->descriptors,
+			conf->mtu, pool_mib(n, RTE_PKTMBUF_HEADROOM + room));
+	return pool;
 }
 
 /**
@@ -221,9 +252,10 @@ static int port_queues(struct port *port)
 /**
  * port_setup() - Configure and start a probed port
  * @port:	With conf and id
+ * @n_threads:	PMD threads
  * Return: 0 or -errno, logged
  */
-static int port_setup(struct port *port)
+static int port_setup(struct port *port, unsigned int n_threads)
 {
 	const struct conf_port *conf = port->conf;
 	struct rte_eth_dev_info info;
@@ -239,12 +271,9 @@ static int port_setup(struct port *port)
 	if (err)
 		return err;
 	port_eth_conf(conf, &info, &eth);
-	port->pool = port_pool(conf, &info, port->id);
-	if (!port->pool) {
-		log_err("port %s: no memory for its frames: %s (raise [dpdk] memory_mb)",
-			conf->name, rte_strerror(rte_errno));
+	port->pool = port_pool(conf, &info, port->id, n_threads);
+	if (!port->pool)
 		return -ENOMEM;
-	}
 	err = rte_eth_dev_configure(port->id, conf->queues, conf->queues, &eth);
 	if (!err)
 		err = port_queues(port);
@@ -277,7 +306,7 @@ static void port_receive_mode(const struct port *port)
 			    port->conf->promiscuous ? "yes" : "no", strerror(-err));
 }
 
-int port_open(const struct conf_port *conf, struct port *ret_port)
+int port_open(const struct conf_port *conf, unsigned int n_threads, struct port *ret_port)
 {
 	struct port port = {.conf = conf};
 	char name[RTE_ETH_NAME_MAX_LEN] = "";
@@ -288,7 +317,7 @@ int port_open(const struct conf_port *conf, struct port *ret_port)
 			strerror(-err));
 		return err;
 	}
-	err = port_setup(&port);
+	err = port_setup(&port, n_threads);
 	if (err) {
 		port_close(&port);
 		return err;

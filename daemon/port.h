@@ -34,13 +34,14 @@ struct port {
 /**
  * port_open() - Probe, configure and start a port
  * @conf:	Its section; borrowed
+ * @n_threads:	How many PMD threads there will be
  * @ret_port:	Filled in
  *
  * Logs what went wrong.
  *
  * Return: 0 or -errno
  */
-int port_open(const struct conf_port *conf, struct port *ret_port) CTL_ONLY;
+int port_open(const struct conf_port *conf, unsigned int n_threads, struct port *ret_port) CTL_ONLY;
 
 /**
  * port_close() - Stop and remove a port, and free its mbufs

@@ -16,7 +16,7 @@ WRONG = {
                                 ["queues = 2"]),
     "a frame size it has not": ({"devargs": "eth_af_packet0,iface=lo", "mtu": 9000},
                                 ["mtu = 9000", "to 1500"]),
-    "more frames than memory": ({"devargs": "net_null0", "queues": 128}, ["memory_mb"]),
+    "more frames than memory": ({"devargs": "net_null0", "queues": 128}, ["memory_mb", "need about 1092 MiB"]),
     "no such PCI device": ("0000:ff:1f.7", ["0000:ff:1f.7"]),
 }
 

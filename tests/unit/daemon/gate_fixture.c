@@ -84,7 +84,8 @@ int fixture_start(void **state)
 	fixture.ports = calloc(conf->n_ports, sizeof(*fixture.ports));
 	fixture.guests = calloc(conf->n_guests, sizeof(*fixture.guests));
 	for (unsigned int i = 0; i < conf->n_ports; i++)
-		assert_int_equal(port_open(&conf->ports[i], &fixture.ports[i]), 0);
+		assert_int_equal(port_open(&conf->ports[i], conf->pmd.n_cores, &fixture.ports[i]),
+				 0);
 	assert_int_equal(miss_queue_new(&fixture.misses), 0);
 	assert_int_equal(pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, &fixture.pmds), 0);
 	assert_int_equal(topology_new(conf, fixture.ports, fixture.pmds, &fixture.topo), 0);

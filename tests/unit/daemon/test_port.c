@@ -25,7 +25,7 @@ static void open_port(struct port *port, const char *devargs, uint16_t mtu)
 		.name = "p", .queues = 1, .descriptors = 256, .mtu = mtu, .promiscuous = true};
 	conf.devargs = strdup(devargs);
 	thread_role_assume(&ctl_role);
-	assert_int_equal(port_open(&conf, port), 0);
+	assert_int_equal(port_open(&conf, 1, port), 0);
 }
 
 static void close_port(struct port *port)
