@@ -41,10 +41,11 @@
 
 struct rte_mbuf;
 
-/* Smallest segment a guest may ask for: the least MSS Linux ever sends with.
- * Less is no TCP, but an attempt to turn one frame into tens of thousands.
+/* Smallest segment a guest may ask for: what remains of Linux's least TCP segment
+ * size, 48, when all 40 bytes of options are in use.  However many segments that
+ * makes of a frame, no more of them exist at a time than a burst (offload_finish.h).
  */
-#define OFFLOAD_GSO_MIN 48
+#define OFFLOAD_GSO_MIN 8
 
 /* With one of these the header of what a guest transmits is read */
 #define OFFLOAD_PULL_FEATURES                                                       \

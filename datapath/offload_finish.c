@@ -19,6 +19,11 @@
 	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | \
 	 RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
 
+/* Smallest segment left to a port: i40e and iavf take none below, others 64 or 88, and no
+ * driver tells
+ */
+#define FINISH_TSO_MIN 256
+
 /* Ethernet header and two VLAN tags, which are not counted into the MTU */
 #define FINISH_OVERHEAD (RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN)
 
@@ -72,7 +77,9 @@ static bool port_cuts(const struct offload_finish *f, const struct rte_mbuf *m)
 	const uint64_t need = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 	const struct rte_tcp_hdr *tcp;
 
-	if ((f->capa & need) != need || (f->segs_max && m->nb_segs > f->segs_max))
+	if ((f->capa & need) != need || m->tso_segsz < FINISH_TSO_MIN)
+		return false;
+	if (f->segs_max && m->nb_segs > f->segs_max)
 		return false;
 	if (m->ol_flags & RTE_MBUF_F_TX_IPV4 && !(f->capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM))
 		return false;

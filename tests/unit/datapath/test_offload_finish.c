@@ -182,6 +182,8 @@ static void test_cut_although_the_port_could(void **state)
 	cut_and_check(&s, 1000, 40, CAPA_ALL);
 	cut_and_check(&s, 1000, 0, CAPA_ALL & ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	cut_and_check(&s, 1000, 0, CAPA_ALL & ~RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
+	/* smaller than some ports take */
+	cut_and_check(&s, 255, 0, CAPA_ALL);
 }
 
 static void test_port_cuts(void **state)
