@@ -104,6 +104,12 @@ check: all ## run the fast tests: units and the daemon with the test guest
 check-system: all ## run the system tests (TESTS="poison tap")
 	$(Q)tests/system/run.py --build $(O) $(TESTS)
 
+MINUTES ?= 10
+
+.PHONY: soak
+soak: all ## have guests come and go, and verify their traffic, for long (MINUTES=10)
+	$(Q)SOAK_SECONDS=$$(($(MINUTES) * 60)) tests/system/run.py --build $(O) "soak:"
+
 SECONDS ?= 1
 REPEATS ?= 3
 

@@ -26,7 +26,8 @@ SHAPES = {
     "interrupts": {"interrupts": True},
 }
 # Only behind a vIOMMU
-MAPPED = {"buffers mapped per frame": {"map": "dynamic", "chain": 2, "indirect": True, "count": 500}}
+MAPPED = {"buffers mapped per frame": {"map": "dynamic", "chain": 2, "indirect": True,
+                                       "count": 500}}
 COUNT = 20000
 BASE = 65500
 # Without events a burst is a kick, or an interrupt

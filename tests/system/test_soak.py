@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""test_soak.py - Guests of every layout come, verify their traffic, and go or vanish
+
+The daemon has to stay as it was: as many files open, and no more memory.  What the
+guests do is drawn at random; the seed is printed.  `make soak MINUTES=60` takes
+longer over it than the tests do.
+"""
+
+import os
+import random
+import signal
+import time
+
+from daemon import Daemon
+from guest import Guest, verify
+from outcome import expect, wait_for
+
+SECONDS = int(os.environ.get("SOAK_SECONDS", "10"))
+SEED = int(os.environ.get("SOAK_SEED", str(time.time_ns() % 1000000)))
+LAYOUTS = {
+    "split": {},
+    "split, event index": {"event_idx": True},
+}
+# Of a guest's visit, one of each is drawn
+SHAPES = [{}, {"chain": 3}, {"indirect": True, "chain": 4}, {"buf_size": 500},
+          {"mergeable": "off"}, {"size": 9000}]
+VIOMMUS = [{"viommu": "off"}, {"viommu": "4k"}, {"viommu": "4k"},
+           {"viommu": "4k", "map": "static-push"}, {"viommu": "2m"}]
+WAYS = [{}, {}, {"interrupts": True}]
+RINGS = [{"ring_size": 64}, {"ring_size": 256}, {"ring_size": 1024}]
+# Each layout is met so often before memory is looked at: by then buffers were touched
+WARM_ROUNDS = 2
+GROWTH_KB = 4096
+
+
+def rss_kb(pid):
+    """Return the memory a process has in use."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+
+
+def options(rng, layout):
+    """Draw what a guest is like."""
+    drawn = {"sizes": "random", "base": rng.randrange(65536), "seed": rng.randrange(1 << 32)}
+    for choices in (SHAPES, VIOMMUS, WAYS, RINGS):
+        drawn.update(rng.choice(choices))
+    return {**drawn, **LAYOUTS[layout]}
+
+
+def vanish(test, path, given, seconds):
+    """Have a guest killed in the middle of its traffic."""
+    guest = Guest(test, path, "verify", **given)
+    time.sleep(seconds)
+    expect(guest.process.alive(), f"the guest ended by itself: {guest.process.text()[-300:]}")
+    guest.process.signal(signal.SIGKILL)
+    guest.process.wait(5)
+
+
+def visit(test, daemon, rng, layout, seconds):
+    """Have one guest come and go, return the frames verified."""
+    path, given, frames = daemon.sockets["vm1"], options(rng, layout), 0
+    if rng.random() < 0.3:
+        vanish(test, path, given, seconds * rng.random())
+    else:
+        frames = verify(test, path, **given, duration=seconds)["rx_frames"]
+    return frames
+
+
+def soak(test):
+    """Files and memory of the daemon stay what they were."""
+    rng = random.Random(SEED)
+    daemon = Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"}).start()
+    end = time.monotonic() + SECONDS
+    visit_seconds = max(0.2, SECONDS / 100)
+    frames = dict.fromkeys(LAYOUTS, 0)
+    visits, fds, memory = 0, daemon.fds(), None
+    while time.monotonic() < end or visits < (WARM_ROUNDS + 1) * len(LAYOUTS):
+        layout = list(LAYOUTS)[visits % len(LAYOUTS)]
+        frames[layout] += visit(test, daemon, rng, layout, min(visit_seconds, 5))
+        visits += 1
+        wait_for(f"{fds} files after {visits} visits, not {daemon.fds()}",
+                 lambda: daemon.fds() == fds)
+        if visits == WARM_ROUNDS * len(LAYOUTS):
+            memory = rss_kb(daemon.pid)
+    grown = rss_kb(daemon.pid) - memory
+    print(f"# soak, seed {SEED}: {visits} visits, frames verified: "
+          + "; ".join(f"{layout}: {count}" for layout, count in frames.items())
+          + f"; {fds} files, {memory} KiB and {grown} more", flush=True)
+    expect(grown <= GROWTH_KB, f"the daemon grew by {grown} KiB")
+    daemon.stop()
+
+
+soak.seconds = SECONDS + 60
+
+
+def tests():
+    """Yield the one test."""
+    yield f"guests come and go for {SECONDS} seconds", soak
