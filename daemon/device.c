@@ -23,21 +23,29 @@
 #define BIT(n) (UINT64_C(1) << (n))
 
 /* What the rings can do; the rest of the library's offer is withdrawn */
-#define DEVICE_FEATURES                                                                           \
-	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |  \
-	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
-	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU) |   \
+#define DEVICE_FEATURES                                                                        \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_F_RING_PACKED) |      \
+	 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |                     \
+	 BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | \
+	 BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU) |                            \
 	 BIT(VHOST_USER_F_PROTOCOL_FEATURES))
 
 /* Bytes of a split ring's areas (virtio 1.2, 2.7) */
 #define DESC_BYTES(n)  (UINT64_C(16) * (n))
 #define AVAIL_BYTES(n) (UINT64_C(6) + UINT64_C(2) * (n))
 #define USED_BYTES(n)  (UINT64_C(6) + UINT64_C(8) * (n))
+/* and of a packed one's in place of the last two (virtio 1.2, 2.8.10.1) */
+#define EVENT_BYTES UINT64_C(4)
 
 uint64_t device_offered(const struct conf_guest *conf)
 {
 	return DEVICE_FEATURES | (conf->queues > 1 ? BIT(VIRTIO_NET_F_MQ) : 0) |
 	       (conf->viommu ? BIT(VIRTIO_F_ACCESS_PLATFORM) : 0);
+}
+
+bool device_packed(const struct device *dev)
+{
+	return dev->features & BIT(VIRTIO_F_RING_PACKED);
 }
 
 bool device_viommu(const struct device *dev)
@@ -163,6 +171,7 @@ static int user_to_guest(const struct device *dev, uint64_t *addr, uint64_t size
  */
 static int ring_config(const struct device *dev, const struct ring *ring, struct vq_config *ret_cfg)
 {
+	bool packed = device_packed(dev);
 	struct vq_config cfg = {
 		.desc = ring->desc,
 		.avail = ring->avail,
@@ -176,9 +185,10 @@ static int ring_config(const struct device *dev, const struct ring *ring, struct
 		.index = (uint8_t)(ring - dev->rings),
 	};
 
-	if (!device_viommu(dev) && (user_to_guest(dev, &cfg.desc, DESC_BYTES(cfg.size)) ||
-				    user_to_guest(dev, &cfg.avail, AVAIL_BYTES(cfg.size)) ||
-				    user_to_guest(dev, &cfg.used, USED_BYTES(cfg.size))))
+	if (!device_viommu(dev) &&
+	    (user_to_guest(dev, &cfg.desc, DESC_BYTES(cfg.size)) ||
+	     user_to_guest(dev, &cfg.avail, packed ? EVENT_BYTES : AVAIL_BYTES(cfg.size)) ||
+	     user_to_guest(dev, &cfg.used, packed ? EVENT_BYTES : USED_BYTES(cfg.size))))
 		return -EFAULT;
 	*ret_cfg = cfg;
 	return 0;
@@ -298,7 +308,7 @@ void device_check(struct device *dev)
 			continue;
 		ring->told = true;
 		log_warning("guest %s: ring %u is stopped: its available index jumped beyond "
-			    "the ring, or its call eventfd was made to block",
+			    "the ring, a chain has no end, or its call eventfd was made to block",
 			    dev->conf->name, i);
 	}
 }

@@ -50,11 +50,11 @@ struct vq;
 /**
  * struct ring - One virtqueue as the messages described it
  * @vq:		The datapath's side, made when first needed
- * @desc:	Descriptor table, as the front-end names it
- * @avail:	Available ring, likewise
- * @used:	Used ring, likewise
+ * @desc:	Descriptor table or packed ring, as the front-end names it
+ * @avail:	Available ring or driver's events, likewise
+ * @used:	Used ring or device's events, likewise
  * @size:	Entries, 0 when not known yet
- * @base:	Index to start at
+ * @base:	Where to start, as struct vq_config has it
  * @kick:	eventfd the guest kicks, owned, or -1
  * @call:	eventfd to interrupt the guest, owned, or -1
  * @addressed:	Addresses are known
@@ -66,7 +66,8 @@ struct vq;
 struct ring {
 	struct vq *vq;
 	uint64_t desc, avail, used;
-	uint16_t size, base;
+	uint32_t base;
+	uint16_t size;
 	int kick, call;
 	bool addressed, kicked, enabled, running, told;
 };
@@ -124,6 +125,12 @@ int device_init(struct device *dev, uint32_t max_entries, struct rte_rcu_qsbr *q
  * @dev:	After device_reset()
  */
 void device_fini(struct device *dev) CTL_ONLY;
+
+/**
+ * device_packed() - Whether the guest's rings are packed
+ * @dev:	Device
+ */
+bool device_packed(const struct device *dev);
 
 /**
  * device_viommu() - Whether the guest is behind a vIOMMU

@@ -7,7 +7,11 @@
 #include "daemon/gate.h"
 #include "daemon/guest.h"
 
-#define IOMMU_BIT (UINT64_C(1) << VIRTIO_F_ACCESS_PLATFORM)
+/* What the library never hears of: the IOMMU, because the translations are ours,
+ * and the packed layout, because the rings are, and it would refuse or change
+ * what it is told of their size and base in ways of its own.
+ */
+#define OWN_BITS (UINT64_C(1) << VIRTIO_F_ACCESS_PLATFORM | UINT64_C(1) << VIRTIO_F_RING_PACKED)
 
 /**
  * u64_reply() - Put a reply of one value in place of a message
@@ -20,14 +24,15 @@ static void u64_reply(struct vu_msg *msg, uint64_t value)
 	msg->payload.u64 = value;
 }
 
-/* The library offers the rest; the IOMMU is ours, and it never hears of it */
+/* The library offers the rest */
 GATE_HANDLER(gate_get_features)
 {
 	int err = library_call(&guest->lib, msg, NULL, 0, true);
 
 	(void)fds, (void)n_fds;
 	if (!err)
-		u64_reply(msg, msg->payload.u64 | (device_offered(guest->conf) & IOMMU_BIT));
+		u64_reply(msg, (msg->payload.u64 & ~OWN_BITS) |
+				       (device_offered(guest->conf) & OWN_BITS));
 	return err;
 }
 
@@ -41,7 +46,7 @@ GATE_HANDLER(gate_set_features)
 	(void)fds, (void)n_fds;
 	if (features & ~device_offered(guest->conf))
 		return -EINVAL;
-	call.payload.u64 = features & ~IOMMU_BIT;
+	call.payload.u64 = features & ~OWN_BITS;
 	device_stop(dev);
 	err = library_call(&guest->lib, &call, NULL, 0, false);
 	if (!err && features != dev->features) {

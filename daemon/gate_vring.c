@@ -8,6 +8,7 @@
 
 #include <linux/vhost_types.h>
 
+#include <rte_common.h>
 #include <rte_vhost.h>
 
 #include "daemon/gate.h"
@@ -43,13 +44,18 @@ GATE_HANDLER(gate_set_vring_num)
 {
 	struct vu_vring_state state = msg->payload.state;
 	struct ring *ring = ring_at(guest, state.index);
+	struct vu_msg call = *msg;
 	int err;
 
 	(void)fds, (void)n_fds;
-	/* A split ring's size is a power of two (virtio 1.2, 2.7) */
-	if (!ring || !state.num || state.num > VQ_SIZE_MAX || state.num & (state.num - 1))
+	/* A split ring's size is a power of two (virtio 1.2, 2.7); what layout it
+	 * will have is known for good when it starts */
+	if (!ring || !state.num || state.num > VQ_SIZE_MAX ||
+	    (!device_packed(&guest->dev) && !rte_is_power_of_2(state.num)))
 		return -EINVAL;
-	err = ring_change(guest, ring, msg);
+	/* The library, which believes in a split ring, need only know there is one */
+	call.payload.state.num = rte_align32prevpow2(state.num);
+	err = ring_change(guest, ring, &call);
 	if (!err)
 		ring->size = (uint16_t)state.num;
 	device_run(&guest->dev);
@@ -60,26 +66,32 @@ GATE_HANDLER(gate_set_vring_base)
 {
 	struct vu_vring_state state = msg->payload.state;
 	struct ring *ring = ring_at(guest, state.index);
+	struct vu_msg call = *msg;
 	int err;
 
 	(void)fds, (void)n_fds;
-	if (!ring || state.num > UINT16_MAX)
+	/* A packed ring has two, each with its wrap counter */
+	if (!ring || (!device_packed(&guest->dev) && state.num > UINT16_MAX))
 		return -EINVAL;
-	err = ring_change(guest, ring, msg);
+	/* All the library does with it is to say it again, 16 bits of it */
+	call.payload.state.num = (uint16_t)state.num;
+	err = ring_change(guest, ring, &call);
 	if (!err)
-		ring->base = (uint16_t)state.num;
+		ring->base = state.num;
 	device_run(&guest->dev);
 	return err;
 }
 
 /*
  * Stops the ring (vhost-user, "Ring states").  The library answers with the
- * index it believes in, so it is told ours first.
+ * index it believes in, so it is told ours first, and corrected where it knows
+ * half of it.
  */
 GATE_HANDLER(gate_get_vring_base)
 {
 	struct vu_vring_state state = msg->payload.state;
 	struct ring *ring = ring_at(guest, state.index);
+	int err = 0;
 
 	(void)fds, (void)n_fds;
 	if (!ring)
@@ -89,12 +101,13 @@ GATE_HANDLER(gate_get_vring_base)
 		close(ring->kick);
 	ring->kick = -1;
 	ring->kicked = false;
-	if (!library_set_base(&guest->lib, (uint16_t)state.index, ring->base))
-		return library_call(&guest->lib, msg, NULL, 0, true);
-	/* The library has not heard of this ring: it never ran */
+	/* A library that has not heard of this ring has nothing to stop */
+	if (!library_set_base(&guest->lib, (uint16_t)state.index, (uint16_t)ring->base))
+		err = library_call(&guest->lib, msg, NULL, 0, true);
 	state.num = ring->base;
-	msg->payload.state = state;
-	return 0;
+	if (!err)
+		msg->payload.state = state;
+	return err;
 }
 
 /*

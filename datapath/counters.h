@@ -28,7 +28,7 @@
 	X(err_direction, "buffers readable where writable is due, or the reverse") \
 	X(err_length, "chains too short for the virtio-net header, or wrapping")   \
 	X(err_call, "rings stopped: their call eventfd was made to block")         \
-	X(err_ring, "rings stopped: the available index jumped beyond the ring")
+	X(err_ring, "rings stopped: an available index beyond the ring, or a chain without end")
 
 /* One wire: a port queue and the queue pair it is wired to */
 #define WIRE_COUNTERS(X)                                                        \

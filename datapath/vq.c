@@ -16,8 +16,11 @@
 
 #include "datapath/vq_internal.h"
 
-/* Features that change what the ring looks like, and are not understood */
-#define VQ_FEATURES_REFUSED (UINT64_C(1) << VIRTIO_F_RING_PACKED)
+/* Each half of a packed ring's base (vhost-user, "Vring descriptor indices for
+ * packed virtqueues")
+ */
+#define VQ_PACKED_INDEX 0x7fffu
+#define VQ_PACKED_WRAP	0x8000u
 
 int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 {
@@ -27,15 +30,16 @@ int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 		return -ENOMEM;
 	memset(vq, 0, sizeof(*vq));
 	vq->segs = calloc(2 * VQ_CHAIN_MAX, sizeof(*vq->segs));
-	if (!vq->segs) {
-		free(vq);
+	vq->backs = calloc(VQ_BACKS, sizeof(*vq->backs));
+	if (!vq->segs || !vq->backs) {
+		vq_free(vq);
 		return -ENOMEM;
 	}
 	vq->tlb = tlb;
 	vq->misses = misses;
 	vq->retry_tsc = rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000;
-	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr));
-	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false);
+	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false);
+	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false);
 	atomic_init(&vq->call_fd, -1);
 	atomic_init(&vq->state, VQ_STOPPED);
 	iotlb_hints_init(&vq->hints);
@@ -48,6 +52,7 @@ void vq_free(struct vq *vq)
 	if (!vq)
 		return;
 	free(vq->segs);
+	free(vq->backs);
 	free(vq);
 }
 
@@ -79,6 +84,31 @@ static bool vq_area_init(struct vq_area *a, uint64_t iova, uint64_t align, uint3
 }
 
 /**
+ * vq_start_packed() - Check a packed ring's place, and note it
+ * @vq:		Virtqueue; unchanged if anything is wrong
+ * @cfg:	What the front-end said
+ *
+ * Virtio 1.2, 2.8.10.1: any number of descriptors; 4 bytes of events each way.
+ */
+static int vq_start_packed(struct vq *vq, const struct vq_config *cfg)
+{
+	struct vq_area desc, driver, device;
+	uint32_t size = cfg->size;
+
+	if (!size || size > VQ_SIZE_MAX || (cfg->base & VQ_PACKED_INDEX) >= size)
+		return -EINVAL;
+	/* Both sides write the one ring */
+	if (!vq_area_init(&desc, cfg->desc, 16, size * 16, IOTLB_READ | IOTLB_WRITE) ||
+	    !vq_area_init(&driver, cfg->avail, 4, 4, IOTLB_READ) ||
+	    !vq_area_init(&device, cfg->used, 4, 4, IOTLB_WRITE))
+		return -EINVAL;
+	vq->desc = desc;
+	vq->avail = driver;
+	vq->used = device;
+	return 0;
+}
+
+/**
  * vq_start_check() - Check the ring's place, and note it
  * @vq:		Virtqueue; unchanged if anything is wrong
  * @cfg:	What the front-end said
@@ -91,8 +121,8 @@ static int vq_start_check(struct vq *vq, const struct vq_config *cfg)
 	uint32_t event = vq_has(cfg, VIRTIO_RING_F_EVENT_IDX) ? 2 : 0;
 	uint32_t size = cfg->size;
 
-	if (cfg->features & VQ_FEATURES_REFUSED)
-		return -ENOTSUP;
+	if (vq_has(cfg, VIRTIO_F_RING_PACKED))
+		return vq_start_packed(vq, cfg);
 	if (!size || size > VQ_SIZE_MAX || (size & (size - 1)))
 		return -EINVAL;
 	if (!vq_area_init(&desc, cfg->desc, 16, size * 16, IOTLB_READ) ||
@@ -120,14 +150,17 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->hdr_len = mergeable || vq_has(cfg, VIRTIO_F_VERSION_1)
 			      ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 			      : sizeof(struct virtio_net_hdr);
-	vq->pull = vq_pull_variant(vq->hdr_len);
-	vq->push = vq_push_variant(vq->hdr_len, mergeable);
+	vq->packed = vq_has(cfg, VIRTIO_F_RING_PACKED);
+	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed);
+	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed);
 	vq->index = cfg->index;
 	vq->guest = cfg->guest;
 	vq->session = cfg->session;
-	vq->next = cfg->base;
-	vq->avail_seen = cfg->base;
-	vq->ahead = cfg->base;
+	vq->next = (uint16_t)(vq->packed ? cfg->base & VQ_PACKED_INDEX : cfg->base);
+	vq->wrap = cfg->base & VQ_PACKED_WRAP;
+	vq->seq = 0;
+	vq->avail_seen = vq->next;
+	vq->ahead = vq->packed ? vq->seq : vq->next;
 	vq->ahead_until = 0;
 	vq->quiet = false;
 	vq->judged = false;
@@ -138,9 +171,11 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	return 0;
 }
 
-uint16_t vq_base(const struct vq *vq)
+uint32_t vq_base(const struct vq *vq)
 {
-	return vq->next;
+	uint32_t half = vq->next | (vq->wrap ? VQ_PACKED_WRAP : 0);
+
+	return vq->packed ? half << 16 | half : vq->next;
 }
 
 void vq_set_call(struct vq *vq, int fd)

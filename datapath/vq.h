@@ -3,15 +3,15 @@
  *
  * Theory of operation
  * ===================
- * The guest writes the descriptor table and the available ring, we write the
- * used ring (virtio 1.2, 2.7).  Every address, those of the three areas
- * included, is an IOVA and goes through the device's IOTLB on each burst: an
+ * Split layout: the guest writes the descriptor table and the available ring, we
+ * write the used ring (virtio 1.2, 2.7).  Packed: both write one ring (2.8,
+ * vq_packed.h).  Every address, those of the three areas included, is an IOVA and goes through the device's IOTLB on each burst: an
  * area may change page, and host mapping, at any byte.
  *
  * vq_pull() takes frames the guest transmits, vq_push() gives it frames in its
  * receive buffers.  Each works a burst in stages, in file order: fetch the
  * descriptors (each copied to a local once, then checked, then used), translate
- * every piece, copy, publish the used entries with one index store, notify.
+ * every piece, copy, publish the used entries with one store, notify.
  * Nothing of a frame is consumed before all of it translates.
  *
  * A miss leaves the descriptor where it is.  The ring posts the missing address
@@ -50,11 +50,15 @@ struct miss_queue;
 
 /**
  * struct vq_config - What the front-end said about a ring, all of it untrusted
- * @size:	Entries, a power of two up to VQ_SIZE_MAX
- * @base:	Next available (and used) index
- * @desc:	IOVA of the descriptor table, 16-byte aligned
- * @avail:	IOVA of the available ring, 2-byte aligned
- * @used:	IOVA of the used ring, 4-byte aligned
+ * @size:	Entries up to VQ_SIZE_MAX, a power of two unless packed
+ * @base:	Next available (and used) index; packed: with its wrap counter as
+ *		bit 15, the used half in the upper 16 bits.  That half is ignored:
+ *		we return in order and hold nothing back, and some front-ends leave
+ *		it 0
+ * @desc:	IOVA of the descriptor table or ring, 16-byte aligned
+ * @avail:	IOVA of the available ring, 2-byte aligned; packed: of the driver's
+ *		events, 4-byte aligned
+ * @used:	IOVA of the used ring, or of the device's events, 4-byte aligned
  * @features:	Negotiated virtio feature bits
  * @call_fd:	eventfd to interrupt the guest with, non-blocking, or -1; stays
  *		the caller's
@@ -70,8 +74,8 @@ struct vq_config {
 	int call_fd;
 	uint32_t session;
 	uint16_t guest;
+	uint32_t base;
 	uint16_t size;
-	uint16_t base;
 	uint8_t index;
 };
 
@@ -100,8 +104,8 @@ void vq_free(struct vq *vq) CTL_ONLY;
  *
  * Counters go on from where they were.
  *
- * Return: 0; -EINVAL for a size, alignment or wrapping area the specification
- *	does not allow; -ENOTSUP for a layout feature that was not offered
+ * Return: 0; -EINVAL for a size, base, alignment or wrapping area the
+ *	specification does not allow
  */
 int vq_start(struct vq *vq, const struct vq_config *cfg) CTL_ONLY;
 
@@ -109,7 +113,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg) CTL_ONLY;
  * vq_base() - The next available index, what GET_VRING_BASE answers
  * @vq:	Virtqueue, in no poll list
  */
-uint16_t vq_base(const struct vq *vq) CTL_ONLY;
+uint32_t vq_base(const struct vq *vq) CTL_ONLY;
 
 /**
  * vq_set_call() - Change the eventfd that interrupts the guest

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vq_burst.h - The first and the last stage of a call: what is there, publish
  *
+ * For the split layout; vq_packed.h has those of the packed one.
+ *
  * Theory of operation
  * ===================
  * A call begins with vq_burst_begin(), which finds out how many chains are
@@ -61,10 +63,46 @@ bool vq_avail_refresh(struct vq *vq, struct vq_burst *b) PMD_ONLY;
 
 /**
  * vq_notify() - Interrupt the guest unless it asked not to be
- * @vq:		Virtqueue whose used index was just stored
- * @old:	Index that was stored before
+ * @vq:		Virtqueue that just moved on to vq->next
+ * @old:	Where it was before
  */
 void vq_notify(struct vq *vq, uint16_t old) PMD_ONLY;
+
+/**
+ * vq_burst_ready() - Start a call, in either layout
+ * @vq:		Virtqueue
+ * @b:		Call, initialised
+ * @now:	rte_rdtsc() of this round
+ *
+ * Return: false when the ring is not to be touched now
+ */
+static __rte_always_inline bool vq_burst_ready(struct vq *vq, struct vq_burst *b, uint64_t now)
+	PMD_ONLY
+{
+	uint32_t state = atomic_load_explicit(&vq->state, memory_order_relaxed);
+
+	if (unlikely(state != VQ_RUNNING) && !vq_wake(vq, now))
+		return false;
+	/* Taken before anything is translated: a mapping added meanwhile ends
+	 * the sleep of a ring that missed it
+	 */
+	*b = (struct vq_burst){.fills = iotlb_fills(vq->tlb), .budget = VQ_WALK_BUDGET};
+	iotlb_hints_check(vq->tlb, &vq->hints);
+	vq_areas_forget(vq);
+	return true;
+}
+
+/**
+ * vq_burst_count() - Add up a call's counters
+ * @vq:	Virtqueue
+ * @b:	Call
+ */
+static __rte_always_inline void vq_burst_count(struct vq *vq, const struct vq_burst *b) PMD_ONLY
+{
+	COUNTER_ADD(vq->counters.packets, b->packets);
+	COUNTER_ADD(vq->counters.bytes, b->bytes);
+	COUNTER_ADD(vq->counters.hits, b->hits);
+}
 
 /**
  * vq_burst_begin() - Start a call
@@ -78,17 +116,8 @@ void vq_notify(struct vq *vq, uint16_t old) PMD_ONLY;
 static __rte_always_inline uint16_t vq_burst_begin(struct vq *vq, struct vq_burst *b, uint16_t want,
 						   uint64_t now) PMD_ONLY
 {
-	uint32_t state = atomic_load_explicit(&vq->state, memory_order_relaxed);
-
-	if (unlikely(state != VQ_RUNNING) && !vq_wake(vq, now))
+	if (!vq_burst_ready(vq, b, now))
 		return 0;
-	/* Taken before anything is translated: a mapping added meanwhile ends
-	 * the sleep of a ring that missed it
-	 */
-	*b = (struct vq_burst){.fills = iotlb_fills(vq->tlb), .budget = VQ_WALK_BUDGET};
-	iotlb_hints_check(vq->tlb, &vq->hints);
-	vq_areas_forget(vq);
-
 	if ((uint16_t)(vq->avail_seen - vq->next) < want && unlikely(!vq_avail_refresh(vq, b)))
 		goto out;
 	b->left = (uint16_t)(vq->avail_seen - vq->next);
@@ -116,9 +145,7 @@ static __rte_always_inline void vq_burst_end(struct vq *vq, struct vq_burst *b, 
 		/* Pairs with the guest's acquire of the used index */
 		atomic_store_explicit(b->used_idx, vq->next, memory_order_release);
 		vq_notify(vq, (uint16_t)(vq->next - b->done));
-		COUNTER_ADD(vq->counters.packets, b->packets);
-		COUNTER_ADD(vq->counters.bytes, b->bytes);
-		COUNTER_ADD(vq->counters.hits, b->hits);
+		vq_burst_count(vq, b);
 	}
 	if (unlikely(b->missed))
 		vq_sleep(vq, b, now);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vq_chain.c - Following a chain of descriptors that a guest wrote
+/* vq_chain.c - Following a chain of descriptors that a guest wrote, split layout
  *
  * Theory of operation
  * ===================
@@ -67,31 +67,6 @@ static enum vq_verdict walk_enter(const struct vq *vq, struct walk *w, struct vq
 	return VQ_OK;
 }
 
-/**
- * walk_add() - Check a buffer and add it to the chain
- * @d:		Descriptor
- * @write:	VRING_DESC_F_WRITE or 0, what is due here
- * @segs:	Segments, with room for one more
- * @chain:	Chain
- *
- * Return: VQ_OK or what is wrong
- */
-static enum vq_verdict walk_add(struct vq_desc d, uint16_t write, struct vq_seg *segs,
-				struct vq_chain *chain)
-{
-	uint32_t len = vq_desc_len(d);
-
-	if ((vq_desc_flags(d) & VRING_DESC_F_WRITE) != write)
-		return VQ_ERR_DIRECTION;
-	if (!len)
-		return VQ_OK;
-	if (d.addr + len - 1 < d.addr)
-		return VQ_ERR_LENGTH;
-	segs[chain->n_segs++] = (struct vq_seg){.iova = d.addr, .len = len};
-	chain->total += len;
-	return VQ_OK;
-}
-
 enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, struct vq_desc first,
 			      uint16_t write, struct vq_seg *segs, struct vq_chain *ret_chain)
 {
@@ -111,7 +86,7 @@ enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, struct vq_desc 
 			/* Counted before it is added: segs never overflows */
 			if (!w.limit-- || chain.n_segs == VQ_CHAIN_MAX)
 				return VQ_ERR_CHAIN;
-			verdict = walk_add(d, write, segs, &chain);
+			verdict = vq_chain_add(d, write, segs, &chain);
 			if (verdict == VQ_OK && !(vq_desc_flags(d) & VRING_DESC_F_NEXT))
 				break;
 			next = vq_desc_next(d);

@@ -12,7 +12,7 @@
  *             polling thread moves the windows
  *   counters  the polling thread; read relaxed by the control thread
  *   hints     the polling thread
- *   segs      the polling thread, scratch within one call
+ *   segs      the polling thread, scratch within one call, like backs
  *
  * A struct vq_burst lives on the polling thread's stack for one call.  Host
  * pointers live there or in the windows, and no longer than that call: its
@@ -139,6 +139,31 @@ struct vq_seg {
 	uint32_t len;
 };
 
+/**
+ * struct vq_back - A packed chain that goes back once its frame is complete
+ * @slot:	Where its used element goes
+ * @used:	Used element
+ */
+struct vq_back {
+	_Atomic uint64_t *slot;
+	uint64_t used;
+};
+
+/* Chains a frame may be spread over: each has a segment of VQ_CHAIN_MAX and one */
+#define VQ_BACKS (VQ_CHAIN_MAX + 2)
+
+/**
+ * struct vq_pos - A place in a packed ring
+ * @at:		Slot
+ * @moved:	Slots since the call began
+ * @wrap:	Wrap counter there
+ */
+struct vq_pos {
+	uint16_t at;
+	uint16_t moved;
+	bool wrap;
+};
+
 typedef uint16_t (*vq_pull_fn)(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
 			       uint16_t n, uint64_t now);
 typedef uint16_t (*vq_push_fn)(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now);
@@ -156,22 +181,26 @@ struct vq {
 	uint8_t event_idx; /* VIRTIO_RING_F_EVENT_IDX was negotiated */
 	uint8_t index;
 	uint16_t guest;
+	uint8_t packed; /* VIRTIO_F_RING_PACKED was negotiated */
 	uint32_t session;
 	_Atomic int call_fd;
 	uint64_t retry_tsc;
 
 	/* run */
 	_Atomic uint32_t state __rte_cache_aligned; /* enum vq_state; read by control too */
-	uint16_t next;	      /* available and used index: we return in order */
-	uint16_t avail_seen;  /* the guest's available index when last read */
-	uint16_t ahead;	      /* available index the look-ahead got to */
-	bool quiet;	      /* the guest was told not to kick */
-	bool judged;	      /* a used_event was compared since the start */
-	bool asked_areas;     /* the ring's own pages were asked for */
-	uint64_t sleep_fills; /* iotlb_fills() before the burst that missed */
-	uint64_t sleep_until; /* TSC */
-	uint64_t ahead_until; /* TSC; from then on misses are posted anew */
-	struct vq_seg *segs;  /* 2 * VQ_CHAIN_MAX, scratch */
+	uint16_t next;	       /* available and used index: we return in order; packed: slot */
+	uint16_t seq;	       /* packed: slots left behind, free-running */
+	uint16_t avail_seen;   /* the guest's available index when last read */
+	uint16_t ahead;	       /* available index, packed: seq, the look-ahead got to */
+	bool wrap;	       /* packed: wrap counter at next */
+	bool quiet;	       /* the guest was told not to kick */
+	bool judged;	       /* a used_event was compared since the start */
+	bool asked_areas;      /* the ring's own pages were asked for */
+	uint64_t sleep_fills;  /* iotlb_fills() before the burst that missed */
+	uint64_t sleep_until;  /* TSC */
+	uint64_t ahead_until;  /* TSC; from then on misses are posted anew */
+	struct vq_seg *segs;   /* 2 * VQ_CHAIN_MAX, scratch */
+	struct vq_back *backs; /* VQ_BACKS, scratch */
 
 	/* area */
 	struct vq_area desc __rte_cache_aligned;
@@ -200,6 +229,11 @@ static_assert(sizeof(struct vq_area) == 32, "two to a line");
  * @miss_perm:	and what it needed
  * @missed:	Something did not translate: the call ends here
  * @missed_area: that was in an area
+ * @pos:	Packed: behind the chains that are dealt with
+ * @first:	Packed: where the first used element goes, which publishes all
+ * @first_used:	and what it is
+ *
+ * In a packed ring @left is not known before the end of the ring is seen.
  */
 struct vq_burst {
 	_Atomic uint16_t *used_idx;
@@ -214,6 +248,9 @@ struct vq_burst {
 	uint8_t miss_perm;
 	bool missed;
 	bool missed_area;
+	struct vq_pos pos;
+	_Atomic uint64_t *first;
+	uint64_t first_used;
 };
 
 /**
@@ -261,6 +298,31 @@ struct vq_chain {
 };
 
 /**
+ * vq_chain_add() - Check a buffer and add it to a chain
+ * @d:		Descriptor
+ * @write:	VRING_DESC_F_WRITE or 0, what is due here
+ * @segs:	Segments, with room for one more
+ * @chain:	Chain
+ *
+ * Return: VQ_OK or what is wrong
+ */
+static inline enum vq_verdict vq_chain_add(struct vq_desc d, uint16_t write, struct vq_seg *segs,
+					   struct vq_chain *chain)
+{
+	uint32_t len = vq_desc_len(d);
+
+	if ((vq_desc_flags(d) & VRING_DESC_F_WRITE) != write)
+		return VQ_ERR_DIRECTION;
+	if (!len)
+		return VQ_OK;
+	if (d.addr + len - 1 < d.addr)
+		return VQ_ERR_LENGTH;
+	segs[chain->n_segs++] = (struct vq_seg){.iova = d.addr, .len = len};
+	chain->total += len;
+	return VQ_OK;
+}
+
+/**
  * vq_chain_walk() - Follow a chain to its end, checking every descriptor
  * @vq:		Virtqueue
  * @b:		Call; its budget pays for the descriptors
@@ -286,15 +348,17 @@ void vq_chain_count(struct vq *vq, enum vq_verdict verdict) PMD_ONLY;
 /**
  * vq_pull_variant() - The pull function for the negotiated features
  * @hdr_len:	Length of the virtio-net header
+ * @packed:	VIRTIO_F_RING_PACKED was negotiated
  */
-vq_pull_fn vq_pull_variant(uint8_t hdr_len);
+vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed);
 
 /**
  * vq_push_variant() - The push function for the negotiated features
  * @hdr_len:	Length of the virtio-net header
  * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
+ * @packed:	VIRTIO_F_RING_PACKED was negotiated
  */
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable);
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed);
 
 /**
  * vq_sleep() - Post what misses, and leave the ring alone for a while

@@ -18,7 +18,7 @@
  * comes.  Nothing but questions follows from this first reading.
  */
 #include "datapath/miss.h"
-#include "datapath/vq_burst.h"
+#include "datapath/vq_packed.h"
 
 /**
  * struct ask - One round of questions
@@ -178,13 +178,55 @@ static void ask_ahead(struct ask *ask) PMD_ONLY
 	}
 }
 
+/**
+ * ask_ahead_packed() - ask_ahead() for a packed ring
+ * @ask:	Round
+ *
+ * Where the next chain begins is known only when this one's end is: what does
+ * not translate of the ring itself ends the round.
+ */
+static void ask_ahead_packed(struct ask *ask) PMD_ONLY
+{
+	struct vq *vq = ask->vq;
+	uint16_t write = vq_writes(vq) ? VRING_DESC_F_WRITE : 0;
+	struct vq_pos pos = {.at = vq->next, .wrap = vq->wrap};
+	uint16_t skip = (uint16_t)(vq->ahead - vq->seq);
+	enum vq_fetch got = VQ_FETCH_OK;
+	enum vq_verdict verdict;
+	struct vq_chain chain;
+	struct vq_take take;
+	bool known = true;
+
+	/* The ring may have gone on behind us, or have been passed by */
+	if (skip > vq->size)
+		skip = 0;
+	vq_pos_move(vq, &pos, skip);
+	ask->b->budget = VQ_WALK_BUDGET;
+	for (unsigned int i = 0; i < VQ_AHEAD_HEADS && ask->b->budget > 0 && !ask->full; i++) {
+		got = vq_packed_fetch(vq, ask->b, &pos, &take);
+		if (got != VQ_FETCH_OK)
+			break;
+		verdict = vq_packed_walk(vq, ask->b, &take, write, vq->segs, &chain);
+		if (verdict == VQ_MISS)
+			ask_one(ask, ask->b->miss_iova, ask->b->miss_perm);
+		else if (verdict == VQ_OK)
+			ask_segs(ask, &chain);
+		vq_pos_move(vq, &pos, take.n);
+		known &= verdict != VQ_MISS && !ask->full;
+		if (known)
+			vq->ahead = (uint16_t)(vq->seq + pos.moved);
+	}
+	if (got == VQ_FETCH_MISS)
+		ask_one(ask, ask->b->miss_iova, ask->b->miss_perm);
+}
+
 void vq_sleep(struct vq *vq, struct vq_burst *b, uint64_t now)
 {
 	struct ask ask = {.vq = vq, .b = b, .last_page = UINT64_MAX};
 
 	if ((int64_t)(now - vq->ahead_until) >= 0) {
 		vq->ahead_until = now + vq->retry_tsc;
-		vq->ahead = vq->next;
+		vq->ahead = vq->packed ? vq->seq : vq->next;
 		vq->asked_areas = false;
 	}
 	if (b->missed_area && !vq->asked_areas) {
@@ -193,7 +235,10 @@ void vq_sleep(struct vq *vq, struct vq_burst *b, uint64_t now)
 		ask_area(&ask, &vq->used);
 		ask_area(&ask, &vq->desc);
 	}
-	ask_ahead(&ask);
+	if (vq->packed)
+		ask_ahead_packed(&ask);
+	else
+		ask_ahead(&ask);
 	if (ask.posted) {
 		COUNTER_ADD(vq->counters.misses, ask.posted);
 		miss_doorbell(vq->misses);

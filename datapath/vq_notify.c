@@ -126,6 +126,35 @@ static bool notify_wanted(struct vq *vq, uint16_t old) PMD_ONLY
 	return first || vring_need_event(word, vq->next, old);
 }
 
+/**
+ * notify_wanted_packed() - notify_wanted() for a packed ring
+ * @vq:		Virtqueue that just moved on to vq->next
+ * @old:	Slot it was at before, negative if the ring wrapped since
+ *
+ * Virtio 1.2, 2.8.10.  A slot of the other wrap counter is one lap behind.
+ */
+static bool notify_wanted_packed(struct vq *vq, uint16_t old) PMD_ONLY
+{
+	uint8_t *p = vq_area_at(vq, &vq->avail, 0, 4);
+	bool first = !vq->judged;
+	uint16_t flags, event;
+	uint32_t word;
+
+	if (!p || (uintptr_t)p & 3)
+		return true;
+	word = atomic_load_explicit((_Atomic uint32_t *)(void *)p, memory_order_relaxed);
+	flags = word >> 16 & 3;
+	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
+		return false;
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx)
+		return true;
+	vq->judged = true;
+	event = word & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
+	if (!(word >> VRING_PACKED_EVENT_F_WRAP_CTR & 1) != !vq->wrap)
+		event = (uint16_t)(event - vq->size);
+	return first || vring_need_event(event, vq->next, old);
+}
+
 void vq_notify(struct vq *vq, uint16_t old)
 {
 	static const uint64_t one = 1;
@@ -135,7 +164,7 @@ void vq_notify(struct vq *vq, uint16_t old)
 	 * wants: both sides store, then look, so one of them sees the other
 	 */
 	rte_smp_mb();
-	if (!notify_wanted(vq, old))
+	if (!(vq->packed ? notify_wanted_packed(vq, old) : notify_wanted(vq, old)))
 		return;
 	/* Pairs with the release in vq_set_call() */
 	fd = atomic_load_explicit(&vq->call_fd, memory_order_acquire);

@@ -17,8 +17,8 @@
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
-#include "datapath/vq_burst.h"
 #include "datapath/vq_copy.h"
+#include "datapath/vq_packed.h"
 
 /**
  * struct pull_frame - A plain frame, translated
@@ -43,6 +43,7 @@ struct pull_frame {
  * @room:	Bytes of a frame that fit one mbuf
  * @first:	Descriptor that ended a run
  * @have_first:	whether there is one
+ * @takes:	Packed: the available chains in place of @heads
  */
 struct pull {
 	struct rte_mempool *pool;
@@ -53,6 +54,7 @@ struct pull {
 	uint32_t room;
 	struct vq_desc first;
 	bool have_first;
+	struct vq_take takes[VQ_BURST];
 };
 
 /**
@@ -72,32 +74,79 @@ static __rte_always_inline void pull_mbuf_reset(struct rte_mbuf *m)
 }
 
 /**
+ * pull_first() - Read the first descriptor of a chain
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @call:	Arguments
+ * @i:		Which chain
+ * @d:		Set to its first descriptor
+ * @packed:	The layout
+ *
+ * Return: false when that cannot be read
+ */
+static __rte_always_inline bool pull_first(struct vq *vq, struct vq_burst *b,
+					   const struct pull *call, uint16_t i, struct vq_desc *d,
+					   const bool packed) PMD_ONLY
+{
+	if (packed) {
+		*d = call->takes[i].desc;
+		return true;
+	}
+	return likely(call->heads[i] < vq->size) &&
+	       likely(vq_desc_read(vq, b, &vq->desc, call->heads[i], d));
+}
+
+/**
+ * pull_second() - Read the second and last descriptor of a chain
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @call:	Arguments
+ * @i:		Which chain
+ * @d:		Its first descriptor, replaced
+ * @packed:	The layout
+ *
+ * Return: false when that cannot be read, or is not there
+ */
+static __rte_always_inline bool pull_second(struct vq *vq, struct vq_burst *b,
+					    const struct pull *call, uint16_t i, struct vq_desc *d,
+					    const bool packed) PMD_ONLY
+{
+	const struct vq_take *take = &call->takes[i];
+
+	if (packed)
+		return take->n == 2 && likely(vq_packed_follow(vq, b, take, 1, d));
+	return likely(vq_desc_next(*d) < vq->size) &&
+	       likely(vq_desc_read(vq, b, &vq->desc, vq_desc_next(*d), d));
+}
+
+/**
  * pull_translate() - See whether a frame is plain, and where it is
  * @vq:		Virtqueue
  * @b:		Call
- * @head:	Head of its chain, untrusted
+ * @call:	Arguments
+ * @i:		Which chain
  * @d:		Set to its first descriptor, if that could be read
  * @f:		Filled in
- * @room:	Bytes that fit one mbuf
  * @hdr_len:	Length of the virtio-net header
+ * @packed:	The layout
  *
  * Return: 1 when plain; 0 when not; -1 when not, and @d is not set either
  */
-static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
+static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
+					      const struct pull *call, uint16_t i,
 					      struct vq_desc *d, struct pull_frame *f,
-					      uint32_t room, const uint32_t hdr_len) PMD_ONLY
+					      const uint32_t hdr_len, const bool packed) PMD_ONLY
 {
-	uint32_t skip = hdr_len, size;
+	uint32_t skip = hdr_len, size, room = call->room;
 	struct vq_desc data;
 	uint64_t len;
 	uint8_t *p;
 
-	if (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d)))
+	if (unlikely(!pull_first(vq, b, call, i, d, packed)))
 		return -1;
 	data = *d;
 	if (vq_desc_flags(data) == VRING_DESC_F_NEXT && vq_desc_len(data) == hdr_len) {
-		if (unlikely(vq_desc_next(data) >= vq->size) ||
-		    unlikely(!vq_desc_read(vq, b, &vq->desc, vq_desc_next(data), &data)))
+		if (unlikely(!pull_second(vq, b, call, i, &data, packed)))
 			return 0;
 		skip = 0;
 	}
@@ -125,20 +174,40 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 }
 
 /**
+ * pull_return() - Return a chain, not yet visible to the guest
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @call:	Arguments
+ * @i:		Which chain, all before it are returned
+ * @packed:	The layout
+ *
+ * Return: false when the element's place does not translate
+ */
+static __rte_always_inline bool pull_return(struct vq *vq, struct vq_burst *b,
+					    const struct pull *call, uint16_t i, const bool packed)
+	PMD_ONLY
+{
+	if (!packed)
+		return vq_used_put(vq, b, (uint16_t)(vq->next + i), call->heads[i], 0);
+	vq_packed_return(vq, b, &call->takes[i], 0);
+	return true;
+}
+
+/**
  * pull_run() - Take a run of plain frames
  * @vq:		Virtqueue
  * @b:		Call, its done count moves on
  * @call:	Arguments
  * @pkts:	Where the frames go
  * @hdr_len:	Length of the virtio-net header
+ * @packed:	The layout
  *
  * Return: Frames taken
  */
 static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, struct pull *call,
-					     struct rte_mbuf **pkts, const uint32_t hdr_len)
-	PMD_ONLY
+					     struct rte_mbuf **pkts, const uint32_t hdr_len,
+					     const bool packed) PMD_ONLY
 {
-	const uint16_t *heads = call->heads + b->done;
 	uint16_t max = (uint16_t)(call->n - b->done);
 	struct pull_frame frames[VQ_BURST];
 	struct vq_desc d;
@@ -147,7 +216,8 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 	uint16_t n, i;
 
 	for (n = 0; n < max; n++) {
-		plain = pull_translate(vq, b, heads[n], &d, &frames[n], call->room, hdr_len);
+		plain = pull_translate(vq, b, call, (uint16_t)(b->done + n), &d, &frames[n],
+				       hdr_len, packed);
 		if (unlikely(plain <= 0))
 			break;
 	}
@@ -171,7 +241,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 		pkts[i] = m;
 	}
 	for (i = 0; i < n; i++) {
-		if (unlikely(!vq_used_put(vq, b, (uint16_t)(vq->next + b->done + i), heads[i], 0)))
+		if (unlikely(!pull_return(vq, b, call, (uint16_t)(b->done + i), packed)))
 			break;
 	}
 	/* Short only after a miss in the used ring, rare enough to count again */
@@ -283,7 +353,9 @@ static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, s
 	struct vq_chain chain;
 	bool take = false;
 
-	if (head < vq->size) {
+	if (vq->packed) {
+		verdict = vq_packed_walk(vq, b, &call->takes[b->done], 0, vq->segs, &chain);
+	} else if (head < vq->size) {
 		if (!call->have_first && !vq_desc_read(vq, b, &vq->desc, head, &call->first))
 			return VQ_STEP_STOP;
 		verdict = vq_chain_walk(vq, b, call->first, 0, vq->segs, &chain);
@@ -298,7 +370,7 @@ static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, s
 			return VQ_STEP_STOP;
 		take = true;
 	}
-	if (!vq_used_put(vq, b, (uint16_t)(vq->next + b->done), head, 0)) {
+	if (!pull_return(vq, b, call, b->done, vq->packed)) {
 		if (take) {
 			rte_pktmbuf_free(m->next);
 			m->next = NULL;
@@ -350,27 +422,36 @@ static __rte_always_inline bool pull_alloc(struct vq *vq, struct pull *call) PMD
  * @n:		At most VQ_BURST
  * @now:	rte_rdtsc() of this round
  * @hdr_len:	Length of the virtio-net header
+ * @packed:	The layout
  */
 static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool *pool,
 					      struct rte_mbuf **pkts, uint16_t n, uint64_t now,
-					      const uint32_t hdr_len) PMD_ONLY
+					      const uint32_t hdr_len, const bool packed) PMD_ONLY
 {
 	enum vq_step step;
 	struct pull call;
 	struct vq_burst b;
 	uint16_t got = 0;
 
-	call.n = RTE_MIN(vq_burst_begin(vq, &b, n, now), n);
+	if (packed)
+		call.n = vq_packed_begin(vq, &b, now) ? n : 0;
+	else
+		call.n = RTE_MIN(vq_burst_begin(vq, &b, n, now), n);
 	if (!call.n)
 		return 0;
 	call.pool = pool;
 	call.taken = 0;
-	if (unlikely(!vq_heads_read(vq, &b, vq->next, call.heads, call.n)))
+	if (packed) {
+		call.n = vq_packed_fetch_run(vq, &b, call.takes, call.n);
+		if (!call.n)
+			goto end;
+	} else if (unlikely(!vq_heads_read(vq, &b, vq->next, call.heads, call.n))) {
 		goto end;
+	}
 	if (unlikely(!pull_alloc(vq, &call)))
 		goto end;
 	for (;;) {
-		got = (uint16_t)(got + pull_run(vq, &b, &call, pkts + got, hdr_len));
+		got = (uint16_t)(got + pull_run(vq, &b, &call, pkts + got, hdr_len, packed));
 		if (likely(b.done == call.n) || unlikely(b.missed) || unlikely(b.budget <= 0))
 			break;
 		step = pull_one(vq, &b, &call, &pkts[got]);
@@ -381,31 +462,32 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 	if (unlikely(call.taken < call.n))
 		rte_mempool_put_bulk(pool, (void **)call.mbufs + call.taken, call.n - call.taken);
 end:
-	vq_burst_end(vq, &b, now);
+	if (packed)
+		vq_packed_end(vq, &b, now);
+	else
+		vq_burst_end(vq, &b, now);
 	return got;
 }
 
-/**
- * pull_hdr10() - A legacy guest without mergeable buffers
- */
-static uint16_t pull_hdr10(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
-			   uint16_t n, uint64_t now)
-{
-	thread_role_assume(&pmd_role);
-	return pull_body(vq, pool, pkts, n, now, sizeof(struct virtio_net_hdr));
-}
+/* hdr10: a legacy guest without mergeable buffers; hdr12: every other guest */
+#define PULL_VARIANT(name, hdr_len, packed)                                                   \
+	static uint16_t name(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts, \
+			     uint16_t n, uint64_t now)                                        \
+	{                                                                                     \
+		thread_role_assume(&pmd_role);                                                \
+		return pull_body(vq, pool, pkts, n, now, hdr_len, packed);                    \
+	}
 
-/**
- * pull_hdr12() - Every other guest
- */
-static uint16_t pull_hdr12(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
-			   uint16_t n, uint64_t now)
-{
-	thread_role_assume(&pmd_role);
-	return pull_body(vq, pool, pkts, n, now, sizeof(struct virtio_net_hdr_mrg_rxbuf));
-}
+PULL_VARIANT(pull_hdr10, sizeof(struct virtio_net_hdr), false)
+PULL_VARIANT(pull_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), false)
+PULL_VARIANT(pull_packed_hdr10, sizeof(struct virtio_net_hdr), true)
+PULL_VARIANT(pull_packed_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), true)
 
-vq_pull_fn vq_pull_variant(uint8_t hdr_len)
+vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed)
 {
-	return hdr_len == sizeof(struct virtio_net_hdr) ? pull_hdr10 : pull_hdr12;
+	bool hdr10 = hdr_len == sizeof(struct virtio_net_hdr);
+
+	if (packed)
+		return hdr10 ? pull_packed_hdr10 : pull_packed_hdr12;
+	return hdr10 ? pull_hdr10 : pull_hdr12;
 }

@@ -9,13 +9,14 @@
  * The first frame that is not plain ends the run and takes the slow path alone,
  * where it may be spread over as many chains as it needs (mergeable buffers).
  *
- * Used elements are written as chains are collected: nobody looks at them before
- * the index moves, and a frame that cannot be finished is begun anew later.
+ * Split: used elements are written as chains are collected, since nobody looks at
+ * them before the index moves.  Packed: they are noted and written when the frame
+ * is complete.  A frame that cannot be finished is begun anew later.
  */
 #include <rte_mbuf.h>
 
-#include "datapath/vq_burst.h"
 #include "datapath/vq_copy.h"
+#include "datapath/vq_packed.h"
 
 /**
  * struct push_frame - A plain frame's buffer, translated
@@ -33,15 +34,27 @@ struct push_frame {
 
 /**
  * struct push_first - What the end of a run leaves for the slow path
- * @head:	Head of the next chain
- * @desc:	Its first descriptor
+ * @take:	The next chain; split: its head as ID, and its first descriptor
  * @have:	whether there is one
  */
 struct push_first {
-	struct vq_desc desc;
-	uint16_t head;
+	struct vq_take take;
 	bool have;
 };
+
+/**
+ * push_first() - Note what ended a run
+ * @take:	Packed: the chain, else NULL
+ * @head:	Split: its head
+ * @d:		Split: its first descriptor
+ */
+static __rte_always_inline struct push_first push_first(const struct vq_take *take, uint16_t head,
+							struct vq_desc d)
+{
+	if (take)
+		return (struct push_first){.take = *take, .have = true};
+	return (struct push_first){.take.desc = d, .take.id = head, .have = true};
+}
 
 /**
  * push_header() - Fill in a virtio-net header
@@ -62,22 +75,26 @@ static __rte_always_inline void push_header(struct virtio_net_hdr_mrg_rxbuf *hdr
  * push_translate() - See whether the next chain takes a frame plainly
  * @vq:		Virtqueue
  * @b:		Call
- * @head:	Head of the chain, untrusted
+ * @head:	Head of the chain, untrusted; unused when packed
  * @m:		Frame
- * @d:		Set to the chain's first descriptor, if that could be read
+ * @d:		Set to the chain's first descriptor, if that could be read; packed:
+ *		it is there already
  * @f:		Filled in
  * @hdr_len:	Length of the virtio-net header
+ * @packed:	The layout
  *
  * Return: 1 when it does; 0 when not; -1 when not, and @d is not set either
  */
 static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
 					      const struct rte_mbuf *m, struct vq_desc *d,
-					      struct push_frame *f, const uint32_t hdr_len) PMD_ONLY
+					      struct push_frame *f, const uint32_t hdr_len,
+					      const bool packed) PMD_ONLY
 {
 	uint32_t need = hdr_len + m->pkt_len;
 	uint64_t len;
 
-	if (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d)))
+	if (!packed &&
+	    (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d))))
 		return -1;
 	if (vq_desc_flags(*d) != VRING_DESC_F_WRITE || vq_desc_len(*d) < need || m->nb_segs != 1)
 		return 0;
@@ -102,6 +119,25 @@ static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b,
 }
 
 /**
+ * push_fetch() - See which chains a run of packed frames can use
+ * @vq:		Virtqueue
+ * @b:		Call; its left count becomes known where the ring ends
+ * @takes:	Filled in
+ * @max:	Room there
+ *
+ * Return: How many there are
+ */
+static __rte_always_inline uint16_t push_fetch(struct vq *vq, struct vq_burst *b,
+					       struct vq_take *takes, uint16_t max) PMD_ONLY
+{
+	uint16_t n = vq_packed_fetch_run(vq, b, takes, max);
+
+	if (n < max)
+		b->left = (uint16_t)(b->done + n);
+	return n;
+}
+
+/**
  * push_run() - Give a run of plain frames
  * @vq:		Virtqueue
  * @b:		Call, its done count moves on
@@ -109,14 +145,16 @@ static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b,
  * @max:	How many, at most VQ_BURST
  * @first:	What ended the run
  * @hdr_len:	Length of the virtio-net header
+ * @packed:	The layout
  *
  * Return: Frames given
  */
 static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 					     struct rte_mbuf **pkts, uint16_t max,
-					     struct push_first *first, const uint32_t hdr_len)
-	PMD_ONLY
+					     struct push_first *first, const uint32_t hdr_len,
+					     const bool packed) PMD_ONLY
 {
+	struct vq_take takes[VQ_BURST];
 	uint16_t idx = (uint16_t)(vq->next + b->done);
 	struct push_frame frames[VQ_BURST];
 	struct virtio_net_hdr_mrg_rxbuf hdr;
@@ -128,15 +166,20 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 
 	first->have = false;
 	max = RTE_MIN(max, (uint16_t)(b->left - b->done));
-	if (unlikely(!vq_heads_read(vq, b, idx, heads, max)))
+	if (packed)
+		max = push_fetch(vq, b, takes, max);
+	else if (unlikely(!vq_heads_read(vq, b, idx, heads, max)))
 		return 0;
 	for (n = 0; n < max; n++) {
-		plain = push_translate(vq, b, heads[n], pkts[n], &d, &frames[n], hdr_len);
+		if (packed)
+			d = takes[n].desc;
+		plain = push_translate(vq, b, packed ? 0 : heads[n], pkts[n], &d, &frames[n],
+				       hdr_len, packed);
 		if (unlikely(plain <= 0))
 			break;
 	}
 	if (unlikely(!plain))
-		*first = (struct push_first){.desc = d, .head = heads[n], .have = true};
+		*first = push_first(packed ? &takes[n] : NULL, packed ? 0 : heads[n], d);
 
 	push_header(&hdr, 1);
 	for (i = 0; i < n; i++) {
@@ -148,7 +191,10 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 		vq_copy(f->p0 + hdr_len, src, f->n0);
 		if (unlikely(f->n1))
 			vq_copy(f->p1, src + f->n0, f->n1);
-		if (unlikely(!vq_used_put(vq, b, (uint16_t)(idx + i), heads[i], hdr_len + len)))
+		if (packed)
+			vq_packed_return(vq, b, &takes[i], hdr_len + len);
+		else if (unlikely(
+				 !vq_used_put(vq, b, (uint16_t)(idx + i), heads[i], hdr_len + len)))
 			break;
 		bytes += len;
 	}
@@ -164,30 +210,74 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
  * @need:	Bytes of header and frame
  * @n_segs:	Their segments in vq->segs
  * @n_heads:	Chains
+ * @pos:	Packed: behind them
  */
 struct push_gather {
 	uint32_t got;
 	uint32_t need;
 	uint32_t n_segs;
 	uint16_t n_heads;
+	struct vq_pos pos;
 };
+
+/**
+ * push_publish() - Give back the packed chains collected
+ * @vq:		Virtqueue
+ * @b:		Call, its position and done count move on
+ * @g:		Chains collected
+ * @keep:	Bits of the used elements that count
+ *
+ * The first one last, where it is not the whole call's first: virtio 1.2, 2.8.9.
+ */
+static void push_publish(struct vq *vq, struct vq_burst *b, const struct push_gather *g,
+			 uint64_t keep) PMD_ONLY
+{
+	if (!b->first)
+		vq_packed_put(b, vq->backs[0].slot, vq->backs[0].used & keep);
+	for (uint16_t i = g->n_heads; i--;) {
+		if (vq->backs[i].slot != b->first)
+			vq_packed_put(b, vq->backs[i].slot, vq->backs[i].used & keep);
+	}
+	b->pos = g->pos;
+	b->done = (uint16_t)(b->done + g->n_heads);
+}
+
+/**
+ * push_note() - Note a packed chain for push_publish()
+ * @vq:		Virtqueue
+ * @g:		Chains collected so far
+ * @take:	The chain
+ * @len:	Bytes that are written to it
+ */
+static void push_note(struct vq *vq, struct push_gather *g, const struct vq_take *take,
+		      uint32_t len) PMD_ONLY
+{
+	vq->backs[g->n_heads++] = (struct vq_back){take->slot, vq_packed_used(take, len)};
+	vq_pos_move(vq, &g->pos, take->n);
+}
 
 /**
  * push_return() - Give back a bad chain, and those collected before it
  * @vq:		Virtqueue
  * @b:		Call, its done count moves on
  * @g:		Chains collected
- * @head:	The bad one's head
+ * @take:	The bad one
  *
  * Used entries of one frame must be neighbours, so those before go back empty
  * as well.  The frame begins anew behind them.
  */
-static enum vq_step push_return(struct vq *vq, struct vq_burst *b, const struct push_gather *g,
-				uint16_t head) PMD_ONLY
+static enum vq_step push_return(struct vq *vq, struct vq_burst *b, struct push_gather *g,
+				const struct vq_take *take) PMD_ONLY
 {
 	static const uint32_t none;
 	uint16_t idx = (uint16_t)(vq->next + b->done);
 
+	if (vq->packed) {
+		push_note(vq, g, take, 0);
+		/* Neither a length nor the flag that says there is one */
+		push_publish(vq, b, g, ~(UINT32_MAX | (uint64_t)VRING_DESC_F_WRITE << 48));
+		return VQ_STEP_SKIP;
+	}
 	for (uint16_t i = 0; i < g->n_heads; i++) {
 		uint32_t elem = VQ_USED_RING + ((uint16_t)(idx + i) & vq->mask) * 8u;
 		uint32_t len = elem + offsetof(struct vring_used_elem, len);
@@ -195,10 +285,62 @@ static enum vq_step push_return(struct vq *vq, struct vq_burst *b, const struct 
 		if (!vq_area_write(vq, b, &vq->used, len, &none, sizeof(none)))
 			return VQ_STEP_STOP;
 	}
-	if (!vq_used_put(vq, b, (uint16_t)(idx + g->n_heads), head, 0))
+	if (!vq_used_put(vq, b, (uint16_t)(idx + g->n_heads), take->id, 0))
 		return VQ_STEP_STOP;
 	b->done = (uint16_t)(b->done + g->n_heads + 1);
 	return VQ_STEP_SKIP;
+}
+
+/**
+ * push_walk() - Check the next chain of a split ring
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @g:		Chains collected so far
+ * @first:	The chain if it was looked at already, else filled in
+ * @chain:	Filled in
+ *
+ * Return: as vq_chain_walk()
+ */
+static enum vq_verdict push_walk(struct vq *vq, struct vq_burst *b, const struct push_gather *g,
+				 struct push_first *first, struct vq_chain *chain) PMD_ONLY
+{
+	uint16_t idx = (uint16_t)(vq->next + b->done + g->n_heads);
+	struct vq_take *take = &first->take;
+
+	if (!first->have && !vq_heads_read(vq, b, idx, &take->id, 1))
+		return VQ_MISS;
+	if (take->id >= vq->size)
+		return VQ_ERR_INDEX;
+	if (!first->have && !vq_desc_read(vq, b, &vq->desc, take->id, &take->desc))
+		return VQ_MISS;
+	return vq_chain_walk(vq, b, take->desc, VRING_DESC_F_WRITE, vq->segs + g->n_segs, chain);
+}
+
+/**
+ * push_walk_packed() - Check the next chain of a packed ring
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @g:		Chains collected so far
+ * @first:	The chain if it was looked at already, else filled in
+ * @chain:	Filled in
+ *
+ * A ring that cannot go on is stopped by the call that begins there.
+ *
+ * Return: as vq_packed_walk(); VQ_MISS also where there is none
+ */
+static enum vq_verdict push_walk_packed(struct vq *vq, struct vq_burst *b,
+					const struct push_gather *g, struct push_first *first,
+					struct vq_chain *chain) PMD_ONLY
+{
+	if (!first->have) {
+		enum vq_fetch got = vq_packed_fetch(vq, b, &g->pos, &first->take);
+
+		if (got == VQ_FETCH_BAD && !g->pos.moved)
+			vq_break(vq);
+		if (got != VQ_FETCH_OK)
+			return VQ_MISS;
+	}
+	return vq_packed_walk(vq, b, &first->take, VRING_DESC_F_WRITE, vq->segs + g->n_segs, chain);
 }
 
 /**
@@ -215,18 +357,15 @@ static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_ga
 			       struct push_first *first) PMD_ONLY
 {
 	uint16_t idx = (uint16_t)(vq->next + b->done + g->n_heads);
-	enum vq_verdict verdict = VQ_ERR_INDEX;
+	struct vq_take *take = &first->take;
+	enum vq_verdict verdict;
 	struct vq_chain chain;
 	uint32_t len;
 
-	if (!first->have && !vq_heads_read(vq, b, idx, &first->head, 1))
-		return VQ_STEP_STOP;
-	if (first->head < vq->size) {
-		if (!first->have && !vq_desc_read(vq, b, &vq->desc, first->head, &first->desc))
-			return VQ_STEP_STOP;
-		verdict = vq_chain_walk(vq, b, first->desc, VRING_DESC_F_WRITE,
-					vq->segs + g->n_segs, &chain);
-	}
+	if (vq->packed)
+		verdict = push_walk_packed(vq, b, g, first, &chain);
+	else
+		verdict = push_walk(vq, b, g, first, &chain);
 	first->have = false;
 	if (verdict == VQ_MISS)
 		return VQ_STEP_STOP;
@@ -235,13 +374,17 @@ static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_ga
 		verdict = VQ_ERR_LENGTH;
 	if (verdict != VQ_OK) {
 		vq_chain_count(vq, verdict);
-		return push_return(vq, b, g, first->head);
+		return push_return(vq, b, g, take);
 	}
 	len = (uint32_t)RTE_MIN(chain.total, (uint64_t)g->need - g->got);
-	if (!vq_used_put(vq, b, idx, first->head, len))
-		return VQ_STEP_STOP;
 	g->got += len;
 	g->n_segs += chain.n_segs;
+	if (vq->packed) {
+		push_note(vq, g, take, len);
+		return VQ_STEP_DONE;
+	}
+	if (!vq_used_put(vq, b, idx, take->id, len))
+		return VQ_STEP_STOP;
 	g->n_heads++;
 	return VQ_STEP_DONE;
 }
@@ -302,6 +445,19 @@ static bool push_more(struct vq *vq, struct vq_burst *b) PMD_ONLY
 }
 
 /**
+ * push_full() - Whether a frame has collected all the guest could ever offer
+ * @vq:	Virtqueue
+ * @b:	Call
+ * @g:	Chains collected
+ */
+static bool push_full(const struct vq *vq, const struct vq_burst *b, const struct push_gather *g)
+{
+	if (vq->packed)
+		return (uint16_t)(g->pos.moved - b->pos.moved) == vq->size;
+	return g->n_heads == vq->size;
+}
+
+/**
  * push_one() - Give one frame, to chains of any shape
  * @vq:		Virtqueue
  * @b:		Call
@@ -316,14 +472,14 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 					    const struct rte_mbuf *m, struct push_first *first,
 					    const bool mergeable) PMD_ONLY
 {
-	struct push_gather g = {.need = vq->hdr_len + m->pkt_len};
+	struct push_gather g = {.need = vq->hdr_len + m->pkt_len, .pos = b->pos};
 	enum vq_step step;
 
 	do {
 		/* All the guest could ever offer, or all we can list */
-		if (g.n_heads == vq->size || g.n_segs > VQ_CHAIN_MAX || (g.n_heads && !mergeable))
+		if (push_full(vq, b, &g) || g.n_segs > VQ_CHAIN_MAX || (g.n_heads && !mergeable))
 			return push_too_big(vq);
-		if (g.n_heads == b->left - b->done && !push_more(vq, b))
+		if (!vq->packed && g.n_heads == b->left - b->done && !push_more(vq, b))
 			return VQ_STEP_STOP;
 		step = push_chain(vq, b, &g, first);
 		if (step != VQ_STEP_DONE)
@@ -332,7 +488,10 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 
 	if (!push_scatter(vq, b, m, g.n_heads))
 		return VQ_STEP_STOP;
-	b->done = (uint16_t)(b->done + g.n_heads);
+	if (vq->packed)
+		push_publish(vq, b, &g, UINT64_MAX);
+	else
+		b->done = (uint16_t)(b->done + g.n_heads);
 	b->packets++;
 	b->bytes += m->pkt_len;
 	return VQ_STEP_DONE;
@@ -346,21 +505,22 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
  * @now:	rte_rdtsc() of this round
  * @hdr_len:	Length of the virtio-net header
  * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
+ * @packed:	The layout
  */
 static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **pkts, uint16_t n,
 					      uint64_t now, const uint32_t hdr_len,
-					      const bool mergeable) PMD_ONLY
+					      const bool mergeable, const bool packed) PMD_ONLY
 {
 	struct push_first first;
 	enum vq_step step;
 	struct vq_burst b;
 	uint16_t sent = 0;
 
-	if (!vq_burst_begin(vq, &b, n, now))
+	if (packed ? !vq_packed_begin(vq, &b, now) : !vq_burst_begin(vq, &b, n, now))
 		return 0;
 	for (;;) {
 		sent = (uint16_t)(sent + push_run(vq, &b, pkts + sent, (uint16_t)(n - sent), &first,
-						  hdr_len));
+						  hdr_len, packed));
 		if (likely(sent == n) || unlikely(b.missed) || b.done == b.left ||
 		    unlikely(b.budget <= 0))
 			break;
@@ -369,40 +529,37 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 			break;
 		sent += step == VQ_STEP_DONE;
 	}
-	vq_burst_end(vq, &b, now);
+	if (packed)
+		vq_packed_end(vq, &b, now);
+	else
+		vq_burst_end(vq, &b, now);
 	return sent;
 }
 
-/**
- * push_hdr10() - A legacy guest without mergeable buffers
+/* hdr10: a legacy guest without mergeable buffers; hdr12: a virtio 1.x guest
+ * without them; mergeable: every other
  */
-static uint16_t push_hdr10(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
-{
-	thread_role_assume(&pmd_role);
-	return push_body(vq, pkts, n, now, sizeof(struct virtio_net_hdr), false);
-}
+#define PUSH_VARIANT(name, hdr_len, mergeable, packed)                                        \
+	static uint16_t name(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now) \
+	{                                                                                     \
+		thread_role_assume(&pmd_role);                                                \
+		return push_body(vq, pkts, n, now, hdr_len, mergeable, packed);               \
+	}
 
-/**
- * push_hdr12() - A virtio 1.x guest without mergeable buffers
- */
-static uint16_t push_hdr12(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
-{
-	thread_role_assume(&pmd_role);
-	return push_body(vq, pkts, n, now, sizeof(struct virtio_net_hdr_mrg_rxbuf), false);
-}
+PUSH_VARIANT(push_hdr10, sizeof(struct virtio_net_hdr), false, false)
+PUSH_VARIANT(push_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), false, false)
+PUSH_VARIANT(push_mergeable, sizeof(struct virtio_net_hdr_mrg_rxbuf), true, false)
+PUSH_VARIANT(push_packed_hdr10, sizeof(struct virtio_net_hdr), false, true)
+PUSH_VARIANT(push_packed_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), false, true)
+PUSH_VARIANT(push_packed_mergeable, sizeof(struct virtio_net_hdr_mrg_rxbuf), true, true)
 
-/**
- * push_mergeable() - A guest with mergeable buffers
- */
-static uint16_t push_mergeable(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed)
 {
-	thread_role_assume(&pmd_role);
-	return push_body(vq, pkts, n, now, sizeof(struct virtio_net_hdr_mrg_rxbuf), true);
-}
+	bool hdr10 = hdr_len == sizeof(struct virtio_net_hdr);
 
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable)
-{
 	if (mergeable)
-		return push_mergeable;
-	return hdr_len == sizeof(struct virtio_net_hdr) ? push_hdr10 : push_hdr12;
+		return packed ? push_packed_mergeable : push_mergeable;
+	if (packed)
+		return hdr10 ? push_packed_hdr10 : push_packed_hdr12;
+	return hdr10 ? push_hdr10 : push_hdr12;
 }

@@ -14,6 +14,8 @@ from outcome import expect, expect_equal
 
 LAYOUTS = {
     "split, event index": {"event_idx": True},
+    "packed": {"packed": True},
+    "packed, event index": {"packed": True, "event_idx": True},
 }
 VIOMMUS = ["off", "4k"]
 SHAPES = {

@@ -44,8 +44,8 @@ static void test_get_features(void **state)
 	assert_int_equal(vm2 & FEATURES, FEATURES);
 	assert_int_equal(vm2 & (VIOMMU | BIT(VIRTIO_NET_F_MQ)), 0);
 	/* What the rings cannot do */
-	assert_int_equal(vm1 & (BIT(VIRTIO_F_RING_PACKED) | BIT(VHOST_F_LOG_ALL) |
-				BIT(VIRTIO_NET_F_RSS) | BIT(VIRTIO_NET_F_HASH_REPORT)),
+	assert_int_equal(vm1 & (BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_NET_F_RSS) |
+				BIT(VIRTIO_NET_F_HASH_REPORT)),
 			 0);
 	assert_int_equal(front_get(fd1, VU_GET_QUEUE_NUM), 2);
 	assert_int_equal(front_get(fd2, VU_GET_QUEUE_NUM), 1);
@@ -337,6 +337,37 @@ static void test_get_vring_base_never_ran(void **state)
 	assert_int_equal(reply.payload.state.num, 1234);
 }
 
+/* A packed ring has any size, and two positions with wrap counters for a base, of
+ * which the library could keep neither
+ */
+static void test_packed_size_and_base(void **state)
+{
+	const uint64_t packed = BIT(VIRTIO_F_RING_PACKED);
+	int fd = front_open(VM1);
+	struct vu_vring_state s;
+	struct vu_msg reply;
+
+	(void)state;
+	assert_int_equal(front_get(fd, VU_GET_FEATURES) & packed, packed);
+	front_negotiate(fd, FEATURES | packed);
+	assert_int_equal(front_state(fd, VU_SET_VRING_NUM, 0, 0), ERROR_REPLY);
+	assert_int_equal(front_state(fd, VU_SET_VRING_NUM, 0, 32769), ERROR_REPLY);
+	for (uint32_t size = 1; size <= 32768; size = size * 5 / 2 + 1) {
+		assert_int_equal(front_state(fd, VU_SET_VRING_NUM, 0, size), 0);
+		assert_int_equal(ring(0)->size, size);
+	}
+	/* Each ring on its own, so that it has never run */
+	for (s.index = 0; s.index < 4; s.index++) {
+		static const uint32_t bases[] = {0x80008000, 0x8123, 0xffffffff, 0x00050005};
+
+		assert_int_equal(front_state(fd, VU_SET_VRING_BASE, s.index, bases[s.index]), 0);
+		front_send(fd, VU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
+		assert_true(front_receive(fd, &reply));
+		assert_int_equal(reply.payload.state.index, s.index);
+		assert_int_equal(reply.payload.state.num, bases[s.index]);
+	}
+}
+
 static void test_get_vring_base_of_a_transmit_ring(void **state)
 {
 	struct vu_vring_state s = {.index = 1};
@@ -530,6 +561,7 @@ int main(void)
 		GATE_TEST(test_set_features_while_running),
 		GATE_TEST(test_vring_index_out_of_range),
 		GATE_TEST(test_set_vring_num_sizes),
+		GATE_TEST(test_packed_size_and_base),
 		GATE_TEST(test_set_vring_values),
 		GATE_TEST(test_set_vring_eventfd_of_another_kind),
 		GATE_TEST(test_set_vring_eventfd_flags),

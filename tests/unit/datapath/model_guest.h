@@ -82,6 +82,16 @@ struct mg_buf {
 };
 
 /**
+ * struct mg_shown - A packed chain the device does not have yet
+ * @slot:	Of its first descriptor
+ * @flags:	that it will have
+ */
+struct mg_shown {
+	uint16_t slot;
+	uint16_t flags;
+};
+
+/**
  * struct mg_ring - The driver's side of a virtqueue
  * @cfg:	What vq_start() gets
  * @vq:		Virtqueue under test, started
@@ -92,6 +102,12 @@ struct mg_buf {
  * @owner:	Head that holds each descriptor, or -1
  * @table:	IOVA of an indirect table for each head
  * @n_free:	Free descriptors
+ * @skew:	Of the areas
+ * @packed:	The layout; the indexes are slots then, heads are buffer IDs
+ * @avail_wrap:	Wrap counter at @avail_idx
+ * @used_wrap:	Wrap counter at @used_idx
+ * @shown:	Packed: what mg_show() is to give the device
+ * @n_shown:	How many
  */
 struct mg_ring {
 	struct model_guest *g;
@@ -104,6 +120,12 @@ struct mg_ring {
 	int32_t *owner;
 	uint64_t *table;
 	uint32_t n_free;
+	size_t skew;
+	bool packed;
+	bool avail_wrap;
+	bool used_wrap;
+	struct mg_shown *shown;
+	uint16_t n_shown;
 };
 
 /* Descriptors in each head's indirect table */

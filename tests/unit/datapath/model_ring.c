@@ -9,12 +9,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 #include <cmocka.h>
 
-#include "tests/unit/datapath/model_guest.h"
+#include "tests/unit/datapath/model_packed.h"
+
+/* What the device writes lies apart from what it may only read */
+static void split_init(struct mg_ring *r)
+{
+	uint16_t size = r->cfg.size;
+
+	r->cfg.desc = mg_alloc(r->g, size * 16u, 16, r->skew, IOTLB_READ);
+	r->cfg.avail = mg_alloc(r->g, 6 + size * 2u, 2, 2 * (r->skew & 1), IOTLB_READ);
+	mg_alloc_page(r->g);
+	r->cfg.used = mg_alloc(r->g, 6 + size * 8u, 4, r->skew, IOTLB_WRITE);
+}
 
 struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size, uint16_t base,
 			    uint64_t features, size_t skew)
@@ -24,12 +36,17 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 	thread_role_assume(&ctl_role);
 	assert_non_null(r);
 	r->g = g;
-	/* What the device writes lies apart from what it may only read */
+	r->skew = skew;
+	r->packed = features >> VIRTIO_F_RING_PACKED & 1;
+	r->cfg.size = size;
+	r->cfg.base = base;
+	r->avail_idx = base;
+	r->used_idx = base;
 	mg_alloc_page(g);
-	r->cfg.desc = mg_alloc(g, size * 16u, 16, skew, IOTLB_READ);
-	r->cfg.avail = mg_alloc(g, 6 + size * 2u, 2, 2 * (skew & 1), IOTLB_READ);
-	mg_alloc_page(g);
-	r->cfg.used = mg_alloc(g, 6 + size * 8u, 4, skew, IOTLB_WRITE);
+	if (r->packed)
+		mp_init(r);
+	else
+		split_init(r);
 	mg_alloc_page(g);
 	r->table = calloc(size, sizeof(*r->table));
 	r->in_use = calloc(size, sizeof(*r->in_use));
@@ -42,17 +59,17 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 	}
 	mg_alloc_page(g);
 	r->n_free = size;
-	r->cfg.size = size;
-	r->cfg.base = base;
 	r->cfg.features = features;
 	r->cfg.call_fd = -1;
 	r->cfg.guest = 7;
 	r->cfg.session = 99;
 	r->cfg.index = index;
-	r->avail_idx = base;
-	r->used_idx = base;
-	mg_write(g, r->cfg.avail + 2, &base, 2);
-	mg_write(g, r->cfg.used + 2, &base, 2);
+	if (r->packed) {
+		mp_init_flags(r);
+	} else {
+		mg_write(g, r->cfg.avail + 2, &base, 2);
+		mg_write(g, r->cfg.used + 2, &base, 2);
+	}
 	assert_int_equal(vq_new(g->tlb, g->misses, &r->vq), 0);
 	assert_int_equal(vq_start(r->vq, &r->cfg), 0);
 	return r;
@@ -65,6 +82,7 @@ void mg_ring_free(struct mg_ring *r)
 	free(r->table);
 	free(r->in_use);
 	free(r->owner);
+	free(r->shown);
 	free(r);
 }
 
@@ -84,6 +102,10 @@ void mg_avail(struct mg_ring *r, uint16_t head)
 
 void mg_show(struct mg_ring *r)
 {
+	if (r->packed) {
+		mp_show(r);
+		return;
+	}
 	atomic_store_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.avail + 2),
 			      r->avail_idx, memory_order_release);
 }
@@ -121,6 +143,8 @@ int mg_add(struct mg_ring *r, const struct mg_buf *bufs, unsigned int n, uint16_
 	uint16_t at[MG_SEGS_MAX];
 	uint16_t head;
 
+	if (r->packed)
+		return mp_add(r, bufs, n, flags, indirect);
 	assert_true(n <= (indirect ? MG_TABLE : MG_SEGS_MAX));
 	if (in_ring > r->n_free)
 		return -1;
@@ -142,10 +166,13 @@ int mg_add(struct mg_ring *r, const struct mg_buf *bufs, unsigned int n, uint16_
 
 int mg_used(struct mg_ring *r, uint32_t *ret_len)
 {
-	uint16_t idx = atomic_load_explicit(
-		(_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.used + 2), memory_order_acquire);
 	struct vring_used_elem e;
+	uint16_t idx;
 
+	if (r->packed)
+		return mp_used(r, ret_len);
+	idx = atomic_load_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.used + 2),
+				   memory_order_acquire);
 	if (idx == r->used_idx)
 		return -1;
 	/* Never more than was made available */

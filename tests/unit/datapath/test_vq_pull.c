@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -20,12 +21,14 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
-#include "tests/unit/datapath/model_guest.h"
+#include "tests/unit/datapath/model_packed.h"
 
 #define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
+#define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
 #define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
+#define PV1	 (PACKED | V1)
 
 static struct rte_mempool *pool;
 
@@ -70,6 +73,23 @@ static const struct shape shapes[] = {
 	{"odd_comes_and_goes", 128, 65100, 1000, false, V1 | INDIRECT, 3000, 9, 16, 10},
 	{"event_idx", 256, 65100, 4096, false, V1 | MRG | EVENT, 1514, 2, 16, 3},
 	{"one_entry", 1, 7, 4096, false, V1 | INDIRECT, 1514, 5, 0, 0},
+	{"packed", 256, 0x8000, 4096, true, PV1 | MRG, 1514, 1, 0, 0},
+	{"packed_scattered", 256, 0x8000, 4096, false, PV1 | MRG, 1514, 1, 4080, 0},
+	{"packed_header_alone", 256, 200, 4096, false, PV1, 1514, 2, 0, 0},
+	{"packed_chained", 200, 0x80c7, 4096, false, PV1, 9000, 7, 48, 0},
+	{"packed_indirect", 64, 1, 4096, false, PV1 | INDIRECT, 9000, 30, 32, 0},
+	{"packed_legacy", 32, 0x8000, 4096, false, PACKED, 3000, 4, 0, 0},
+	{"packed_odd_size", 77, 0x8000, 4096, false, PV1 | INDIRECT | EVENT, 1514, 5, 0, 0},
+	{"packed_big_ring", 1001, 600, 4096, false, PV1, 1514, 3, 4080, 0},
+	{"packed_jumbo", 64, 0x8000, 4096, false, PV1, 65535, 20, 0, 0},
+	{"packed_odd_pieces", 100, 99, 1000, false, PV1 | INDIRECT, 5000, 9, 16, 0},
+	{"packed_tiny_pieces", 64, 0x8000, 24, false, PV1 | INDIRECT, 1514, 9, 16, 0},
+	{"packed_comes_and_goes", 256, 0x8000, 4096, false, PV1 | MRG, 1514, 2, 16, 3},
+	{"packed_all_at_once", 300, 0x8000, 4096, false, PV1 | INDIRECT, 9000, 12, 16, 10},
+	{"packed_odd_comes_and_goes", 128, 64, 1000, false, PV1 | INDIRECT, 3000, 9, 16, 10},
+	{"packed_tiny_comes_and_goes", 64, 0x8000, 24, false, PV1 | INDIRECT, 300, 5, 16, 30},
+	{"packed_one_entry", 1, 0x8000, 4096, false, PV1 | INDIRECT, 1514, 5, 0, 0},
+	{"packed_two_entries", 2, 1, 4096, false, PV1, 1514, 2, 0, 0},
 };
 
 /**
@@ -271,7 +291,10 @@ static void torture(const struct shape *s, uint32_t frames)
 	assert_int_equal(t.g->faults, 0);
 	assert_int_equal(vq_counters(t.r->vq)->packets, t.posted);
 	thread_role_assume(&ctl_role);
-	assert_int_equal(vq_base(t.r->vq), (uint16_t)(s->base + t.posted));
+	if (s->features & PACKED)
+		assert_int_equal(vq_base(t.r->vq), mp_base(t.r));
+	else
+		assert_int_equal(vq_base(t.r->vq), (uint16_t)(s->base + t.posted));
 	assert_false(vq_broken(t.r->vq));
 	assert_int_equal(rte_mempool_avail_count(pool), in_pool);
 	if (!s->unmap)
@@ -295,6 +318,7 @@ static void test_pull_wraps(void **state)
 	(void)state;
 	thread_role_assume(&ctl_role);
 	torture(&(struct shape){"wraps", 64, 0, 4096, false, V1, 60, 1, 0, 0}, 140000);
+	torture(&(struct shape){"wraps", 67, 0x8000, 4096, false, PV1, 60, 1, 0, 0}, 140000);
 }
 
 int main(void)

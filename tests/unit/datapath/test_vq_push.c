@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -17,14 +18,16 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
-#include "tests/unit/datapath/model_guest.h"
+#include "tests/unit/datapath/model_packed.h"
 
 #define MRG	  (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT  (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define EVENT	  (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
+#define PACKED	  (UINT64_C(1) << VIRTIO_F_RING_PACKED)
 #define V1	  (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define POISON	  0xa5
 #define MBUF_ROOM 1000
+#define PV1	  (PACKED | V1)
 
 static struct rte_mempool *pool;
 
@@ -70,6 +73,25 @@ static const struct shape shapes[] = {
 	{"chained_comes_and_goes", 64, 0, 4096, false, V1, 9000, 9012, 9500, 7, 16, 5},
 	{"event_idx", 256, 65100, 4096, false, V1 | MRG | EVENT, 1514, 1526, 1526, 1, 16, 3},
 	{"one_entry", 1, 0, 4096, false, V1 | INDIRECT, 1514, 1526, 1600, 5, 0, 0},
+	{"packed", 256, 0x8000, 4096, true, PV1 | MRG, 900, 1526, 1526, 1, 0, 0},
+	{"packed_scattered", 256, 100, 4096, false, PV1 | MRG, 900, 1526, 1526, 1, 4080, 0},
+	{"packed_one_buffer", 200, 0x8000, 4096, false, PV1, 1514, 1526, 2000, 1, 16, 0},
+	{"packed_chained", 256, 255, 4096, false, PV1, 9000, 9012, 9500, 7, 32, 0},
+	{"packed_indirect", 64, 0x8000, 4096, false, PV1 | INDIRECT, 9000, 9012, 9500, 30, 32, 0},
+	{"packed_legacy", 64, 0x8000, 4096, false, PACKED, 1514, 1524, 3000, 3, 0, 0},
+	{"packed_merged", 256, 0x8000, 4096, false, PV1 | MRG, 9000, 1000, 1600, 1, 0, 0},
+	{"packed_merged_small", 257, 0x8000, 4096, false, PV1 | MRG, 3000, 12, 300, 1, 16, 0},
+	{"packed_merged_chains", 255, 3, 4096, false, PV1 | MRG | INDIRECT | EVENT, 20000, 500,
+	 5000, 9, 4080, 0},
+	{"packed_big_ring", 1000, 900, 4096, false, PV1 | MRG, 4000, 1526, 1526, 1, 4080, 0},
+	{"packed_odd_pieces", 256, 0, 1000, false, PV1 | MRG | INDIRECT, 4000, 300, 3000, 5, 16, 0},
+	{"packed_tiny_pieces", 64, 0x8000, 24, false, PV1 | MRG | INDIRECT, 1514, 300, 2000, 5, 16,
+	 0},
+	{"packed_comes_and_goes", 256, 0x8000, 4096, false, PV1 | MRG, 1514, 1526, 1526, 1, 16, 4},
+	{"packed_merged_comes_and_goes", 250, 0x8000, 4096, false, PV1 | MRG | INDIRECT, 9000, 300,
+	 2500, 3, 16, 10},
+	{"packed_chained_comes_and_goes", 64, 0x8000, 4096, false, PV1, 9000, 9012, 9500, 7, 16, 5},
+	{"packed_one_entry", 1, 0, 4096, false, PV1 | INDIRECT, 1514, 1526, 1600, 5, 0, 0},
 };
 
 /**
@@ -337,6 +359,8 @@ static void test_push_wraps(void **state)
 	(void)state;
 	thread_role_assume(&ctl_role);
 	torture(&(struct shape){"wraps", 64, 0, 4096, false, V1, 60, 72, 80, 1, 0, 0}, 140000);
+	torture(&(struct shape){"wraps", 67, 0x8000, 4096, false, PV1, 60, 72, 80, 1, 0, 0},
+		140000);
 }
 
 /* One frame offered to a ring of @n chains of @len bytes; what was taken */
@@ -405,6 +429,26 @@ static void test_push_too_big_for_the_ring(void **state)
 	teardown(&t);
 }
 
+/* As above, where a chain is a descriptor and the ring ends at 7 */
+static void test_push_too_big_for_the_packed_ring(void **state)
+{
+	static const struct shape s = {"",   7,	   0x8005, 4096, false, PV1 | MRG,
+				       1514, 1526, 1526,   1,	 0,	0};
+	struct torture t;
+
+	(void)state;
+	thread_role_assume(&ctl_role);
+	setup(&t, &s);
+	assert_int_equal(push_one_frame(&t, 6, 100, 689), 0);
+	assert_int_equal(push_one_frame(&t, 1, 100, 689), 1);
+	assert_int_equal(vq_counters(t.r->vq)->drop_too_big, 1);
+	assert_int_equal(push_one_frame(&t, 0, 0, 688), 1);
+	t.pushed = 1;
+	assert_true(receive(&t));
+	assert_int_equal(t.returned, 7);
+	teardown(&t);
+}
+
 /* Readable is not enough to receive, and write-only is */
 static void test_push_permission(void **state)
 {
@@ -431,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_push_wraps),
 		cmocka_unit_test(test_push_too_big_for_one_chain),
 		cmocka_unit_test(test_push_too_big_for_the_ring),
+		cmocka_unit_test(test_push_too_big_for_the_packed_ring),
 		cmocka_unit_test(test_push_permission),
 	};
 	struct CMUnitTest tests[RTE_DIM(shapes) + RTE_DIM(more)];
