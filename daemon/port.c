@@ -284,6 +284,8 @@ static int port_setup(struct port *port, unsigned int n_threads)
 		return err;
 	}
 	port->tx_offloads = eth.txmode.offloads;
+	if (eth.rxmode.mq_mode == RTE_ETH_MQ_RX_RSS)
+		port->reta_size = info.reta_size;
 	/* What a single mbuf does not hold is more than the MTU; drivers
 	 * without MULTI_SEGS must never see a chain */
 	port->max_frame = eth.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS

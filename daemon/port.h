@@ -22,6 +22,8 @@ struct rte_mempool;
  * @id:		ethdev port
  * @tx_offloads: RTE_ETH_TX_OFFLOAD_* it was configured with
  * @max_frame:	Longest frame it sends, in bytes without FCS
+ * @reta_size:	Entries of the table by which it spreads flows over its queues;
+ *		0 when it has none
  */
 struct port {
 	const struct conf_port *conf;
@@ -29,6 +31,7 @@ struct port {
 	uint64_t tx_offloads;
 	uint16_t id;
 	uint16_t max_frame;
+	uint16_t reta_size;
 };
 
 /**
@@ -48,6 +51,16 @@ int port_open(const struct conf_port *conf, unsigned int n_threads, struct port 
  * @port:	Opened, polled by nobody; zeroed
  */
 void port_close(struct port *port) CTL_ONLY;
+
+/**
+ * port_spread() - Have the NIC spread flows over some of its queues only
+ * @port:	Opened
+ * @queues:	Queues
+ * @n:		How many; 0 for all of the port's
+ *
+ * Return: 0; -ENOTSUP when the device cannot; -ENOMEM or what it says (logged)
+ */
+int port_spread(const struct port *port, const uint16_t *queues, unsigned int n) CTL_ONLY;
 
 /**
  * port_rarp() - Make the RARP request by which a station makes itself known

@@ -19,6 +19,9 @@
  * @queue:	Its queue
  * @thread:	Which thread polls it
  * @next:	Which one will, after the publication that is being made
+ * @host:	The strand whose receive ring takes this one's frames: itself,
+ *		another one of the port while its own pair is off, or NULL while
+ *		all of them are
  * @placed:	It has found its thread, for as long as it has rings
  */
 struct strand {
@@ -26,12 +29,22 @@ struct strand {
 	struct topology_rings rings;
 	unsigned int port, queue;
 	unsigned int thread, next;
+	const struct strand *host;
 	bool placed;
+};
+
+/**
+ * struct queue_set - Some of a port's queues
+ * @bits:	One for each
+ */
+struct queue_set {
+	uint64_t bits[CONF_QUEUES_MAX / 64];
 };
 
 /**
  * struct topology - Every strand, in one array
  * @conf:	Configuration
+ * @ports:	Opened ports
  * @pmds:	Threads
  * @first:	Index in @strands of each port's queue 0
  * @pin:	By port, to which CPUs its guest is pinned; NULL for any
@@ -39,9 +52,11 @@ struct strand {
  * @scratch:	One thread's list while it is put together
  * @n:		Number of strands
  * @load:	Rings that run, by thread, while strands are placed
+ * @spread:	By port, the queues flows are spread over, one bit each
  */
 struct topology {
 	const struct conf *conf;
+	const struct port *ports;
 	struct pmd_set *pmds;
 	unsigned int first[CONF_PORTS_MAX];
 	const struct conf_cores *pin[CONF_PORTS_MAX];
@@ -49,6 +64,7 @@ struct topology {
 	struct poll_entry *scratch;
 	unsigned int n;
 	unsigned int load[CONF_CORES_MAX];
+	struct queue_set spread[CONF_PORTS_MAX];
 };
 
 /**
@@ -122,11 +138,11 @@ static void find_pins(struct topology *topo)
 /**
  * wires_new() - Make the wires of all ports
  * @topo:	Topology with its arrays
- * @ports:	Opened ports
  * Return: 0 or -ENOMEM
  */
-static int wires_new(struct topology *topo, const struct port *ports) CTL_ONLY
+static int wires_new(struct topology *topo) CTL_ONLY
 {
+	const struct port *ports = topo->ports;
 	unsigned int i = 0;
 
 	for (unsigned int p = 0; p < topo->conf->n_ports; p++) {
@@ -158,6 +174,7 @@ int topology_new(const struct conf *conf, const struct port *ports, struct pmd_s
 	if (!topo)
 		return -ENOMEM;
 	topo->conf = conf;
+	topo->ports = ports;
 	topo->pmds = pmds;
 	find_pins(topo);
 	for (unsigned int p = 0; p < conf->n_ports; p++)
@@ -165,7 +182,7 @@ int topology_new(const struct conf *conf, const struct port *ports, struct pmd_s
 	topo->strands = calloc(topo->n, sizeof(*topo->strands));
 	topo->scratch = calloc(topo->n, sizeof(*topo->scratch));
 	if (topo->strands && topo->scratch)
-		err = wires_new(topo, ports);
+		err = wires_new(topo);
 	if (!err)
 		err = topology_publish(topo);
 	if (err) {
@@ -197,10 +214,47 @@ void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
 }
 
 /**
- * place() - Choose the thread of each strand that begins to have rings
+ * find_hosts() - Say whose receive ring takes each strand's frames
  * @topo:	Topology
+ * @port:	Index of the port
  *
- * The others stay where they are: moving them costs more than it gains.
+ * What the port delivers to a queue whose pair is off, because the NIC cannot be
+ * told or has not got there yet, goes to one that is on: queue i to the (i
+ * modulo as many as are on)th.
+ */
+static void find_hosts(struct topology *topo, unsigned int port)
+{
+	const struct strand *on[CONF_QUEUES_MAX];
+	unsigned int n_on = 0;
+
+	for (unsigned int q = 0; q < topo->conf->ports[port].queues; q++)
+		if (strand_at(topo, port, q)->rings.to_guest)
+			on[n_on++] = strand_at(topo, port, q);
+	for (unsigned int q = 0; q < topo->conf->ports[port].queues; q++) {
+		struct strand *s = strand_at(topo, port, q);
+
+		if (s->rings.to_guest)
+			s->host = s;
+		else
+			s->host = n_on ? on[q % n_on] : NULL;
+	}
+}
+
+/**
+ * lodges() - Whether a strand's frames go to another one's ring
+ * @s:	Strand with its host
+ */
+static bool lodges(const struct strand *s)
+{
+	return s->host && s->host != s;
+}
+
+/**
+ * place() - Choose the thread of each strand that begins to have rings
+ * @topo:	Topology with its hosts
+ *
+ * The others stay where they are: moving them costs more than it gains.  Only
+ * those whose frames go to another one's ring must be where that is.
  */
 static void place(struct topology *topo)
 {
@@ -209,28 +263,33 @@ static void place(struct topology *topo)
 		struct strand *s = &topo->strands[i];
 
 		s->next = s->thread;
-		s->placed &= rings_count(&s->rings) > 0;
+		s->placed &= rings_count(&s->rings) && !lodges(s);
 		if (s->placed)
 			topo->load[s->thread] += rings_count(&s->rings);
 	}
 	for (unsigned int i = 0; i < topo->n; i++) {
 		struct strand *s = &topo->strands[i];
 
-		if (s->placed || !rings_count(&s->rings))
+		if (s->placed || lodges(s) || !rings_count(&s->rings))
 			continue;
 		s->next = least_loaded(topo, s);
 		s->placed = true;
 		topo->load[s->next] += rings_count(&s->rings);
 	}
+	for (unsigned int i = 0; i < topo->n; i++)
+		if (lodges(&topo->strands[i]))
+			topo->strands[i].next = topo->strands[i].host->next;
 }
 
 /**
- * moves() - Whether a strand goes to another thread
+ * moves() - Whether what a strand polls goes to another thread
  * @s:	Placed anew
+ *
+ * The ring that takes its frames may come from elsewhere though it stays itself.
  */
 static bool moves(const struct strand *s)
 {
-	return s->next != s->thread;
+	return s->next != s->thread || (s->host && s->host->next != s->host->thread);
 }
 
 /**
@@ -241,10 +300,33 @@ static struct poll_entry entry_of(const struct strand *s)
 {
 	return (struct poll_entry){
 		.wire = s->wire,
-		.to_guest = s->rings.to_guest,
+		.to_guest = s->host ? s->host->rings.to_guest : NULL,
 		.from_guest = s->rings.from_guest,
 		.discard = s->rings.discard,
 	};
+}
+
+/**
+ * spread() - Have a NIC use the queues whose pairs are on, if that has changed
+ * @topo:	Published
+ * @port:	Index of the port
+ */
+static void spread(struct topology *topo, unsigned int port) CTL_ONLY
+{
+	uint16_t queues[CONF_QUEUES_MAX];
+	struct queue_set set = {0};
+	unsigned int n = 0;
+
+	for (uint16_t q = 0; q < topo->conf->ports[port].queues; q++) {
+		if (!strand_at(topo, port, q)->rings.to_guest)
+			continue;
+		set.bits[q / 64] |= UINT64_C(1) << (q % 64);
+		queues[n++] = q;
+	}
+	if (!memcmp(&set, &topo->spread[port], sizeof(set)))
+		return;
+	topo->spread[port] = set;
+	(void)port_spread(&topo->ports[port], queues, n);
 }
 
 /**
@@ -283,6 +365,8 @@ int topology_publish(struct topology *topo)
 	bool any = false;
 	int err;
 
+	for (unsigned int p = 0; p < topo->conf->n_ports; p++)
+		find_hosts(topo, p);
 	place(topo);
 	for (unsigned int i = 0; i < topo->n; i++)
 		any |= moves(&topo->strands[i]);
@@ -294,7 +378,10 @@ int topology_publish(struct topology *topo)
 	}
 	for (unsigned int i = 0; i < topo->n; i++)
 		topo->strands[i].thread = topo->strands[i].next;
-	return publish_lists(topo, false);
+	err = publish_lists(topo, false);
+	for (unsigned int p = 0; p < topo->conf->n_ports; p++)
+		spread(topo, p);
+	return err;
 }
 
 unsigned int topology_core(const struct topology *topo, unsigned int port, unsigned int queue)

@@ -14,6 +14,11 @@
  * to publish without it, wait a grace period, and publish with it, so that never
  * two threads know it.
  *
+ * Frames are only for pairs that are on.  A NIC that can be told spreads flows
+ * over their queues alone; what arrives at another queue all the same is pushed
+ * into the ring of a pair that is on.  One ring has one thread, so the wire of
+ * such a queue goes where that ring is.
+ *
  * Threads: control thread only.
  */
 #ifndef VUNETD_TOPOLOGY_H

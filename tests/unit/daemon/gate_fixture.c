@@ -21,6 +21,7 @@
 #define FRONTS_MAX 64
 
 struct daemon fixture;
+unsigned int fixture_threads = 1;
 int mem_fd;
 uint8_t *mem;
 
@@ -31,17 +32,23 @@ static unsigned int n_fronts, fds_before;
 
 /* ------------------------------------------------------------ the daemon -- */
 
-/* The last CPU we may run on polls, like [pmd] cores = last does */
-static int last_cpu(void)
+/* The last CPUs we may run on poll, like [pmd] cores = last does */
+static const char *last_cpus(void)
 {
+	static char list[64];
+	unsigned int wanted = fixture_threads;
 	cpu_set_t cpus;
-	int last = 0;
 
 	assert_int_equal(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
-	for (int i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &cpus))
-			last = i;
-	return last;
+	list[0] = '\0';
+	for (int i = CPU_SETSIZE - 1; wanted && i >= 0; i--) {
+		if (!CPU_ISSET(i, &cpus))
+			continue;
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%d", *list ? "," : "",
+			 i);
+		wanted--;
+	}
+	return list;
 }
 
 static void load_conf(void)
@@ -54,7 +61,7 @@ static void load_conf(void)
 	assert_non_null(f);
 	fprintf(f,
 		"[dpdk]\nargs = --no-telemetry\nhugepages = none\nmemory_mb = 96\n"
-		"[pmd]\ncores = %d\n"
+		"[pmd]\ncores = %s\n"
 		"[log]\nlevel = err\n"
 		"[iotlb]\nmax_entries = 4096\nmiss_timeout_ms = 50\nmiss_retries = 3\n"
 		"[port.p1]\ndevargs = \"net_null0\"\nqueues = 2\ndescriptors = 256\n"
@@ -63,7 +70,7 @@ static void load_conf(void)
 		"[guest.vm1]\nsocket = %s/vm1.sock\nviommu = yes\nqueues = 2\nwire = p1\n"
 		"[guest.vm2]\nsocket = %s/vm2.sock\nviommu = no\nwire = p2\n"
 		"[guest.vm3]\nsocket = %s/vm3.sock\nmode = client\nwire = p3\n",
-		last_cpu(), dir, dir, dir);
+		last_cpus(), dir, dir, dir);
 	fclose(f);
 	assert_int_equal(conf_load(path, stderr, &conf), 0);
 	unlink(path);

@@ -6,7 +6,7 @@
  * One process is both ends: the test writes messages to a guest's socket and
  * then runs the control thread's loop itself until the answer is there.  What
  * the loop serves is real: EAL without hugepages, null ports, one poll-mode
- * thread, librte_vhost and guests of a configuration file.
+ * thread (or more), librte_vhost and guests of a configuration file.
  *
  *   vm1  vIOMMU offered, two queue pairs, on a port that always has frames
  *   vm2  no vIOMMU, one queue pair, on a port that has none
@@ -65,6 +65,7 @@
 #define ERROR_REPLY 1 /* what a refused message's acknowledgement says */
 
 extern struct daemon fixture;
+extern unsigned int fixture_threads; /* poll-mode threads wanted, if there are CPUs for them */
 extern int mem_fd;
 extern uint8_t *mem;
 
