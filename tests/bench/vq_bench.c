@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -39,21 +40,27 @@
  * @n_bufs:	Buffers visited in turn
  * @stride:	Distance between them
  * @scattered:	4 KiB pages at random places, else one linear range
+ * @packed:	Layout of the ring
  */
 struct scene {
 	const char *name;
 	unsigned int n_bufs;
 	unsigned int stride;
 	bool scattered;
+	bool packed;
 };
 
 static const struct scene scenes[] = {
-	{"linear, 1024 buffers", 1024, 2048, false},
-	{"4K scattered, 1024 buffers", 1024, 2048, true},
-	{"linear, 8192 buffers", 8192, 2048, false},
-	{"4K scattered, 8192 buffers", 8192, 2048, true},
-	{"linear, 1024 straddling", 1024, 2176 + 128, false},
-	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true},
+	{"linear, 1024 buffers", 1024, 2048, false, false},
+	{"4K scattered, 1024 buffers", 1024, 2048, true, false},
+	{"linear, 8192 buffers", 8192, 2048, false, false},
+	{"4K scattered, 8192 buffers", 8192, 2048, true, false},
+	{"linear, 1024 straddling", 1024, 2176 + 128, false, false},
+	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true, false},
+	{"packed, linear, 1024", 1024, 2048, false, true},
+	{"packed, 4K scattered, 1024", 1024, 2048, true, true},
+	{"packed, linear, 8192", 8192, 2048, false, true},
+	{"packed, 4K scattered, 8192", 8192, 2048, true, true},
 };
 
 static struct rte_rcu_qsbr *qsbr;
@@ -119,7 +126,8 @@ static void start(struct bench *b, const struct scene *s, uint8_t index) CTL_ONL
 		.desc = IOVA,
 		.avail = IOVA + AVAIL_OFF,
 		.used = IOVA + USED_OFF,
-		.features = FEATURES,
+		.features = FEATURES | (s->packed ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0),
+		.base = s->packed ? 1u << 15 : 0, /* the wrap counter begins at 1 */
 		.call_fd = -1,
 		.size = RING,
 		.index = index,
@@ -154,9 +162,32 @@ static void stop(struct bench *b) CTL_ONLY
 	free(b->slot);
 }
 
+/* The driver of a packed ring: likewise, RING being a power of two here */
+static void offer_packed(struct bench *b, const struct scene *s, uint32_t len, uint16_t flags)
+{
+	for (unsigned int i = 0; i < VQ_BURST; i++, b->idx++) {
+		bool wrap = !(b->idx & RING);
+		struct vring_packed_desc d = {
+			.addr = IOVA + BUFS_OFF + (uint64_t)b->next_buf * s->stride,
+			.len = len,
+			.id = b->idx & (RING - 1),
+			.flags = (uint16_t)(flags | 1u << (wrap ? VRING_PACKED_DESC_F_AVAIL
+								: VRING_PACKED_DESC_F_USED)),
+		};
+
+		memcpy(host(b, d.id * 16u), &d, sizeof(d));
+		if (++b->next_buf == s->n_bufs)
+			b->next_buf = 0;
+	}
+}
+
 /* The driver: makes a burst of buffers available, in ring order */
 static void offer(struct bench *b, const struct scene *s, uint32_t len, uint16_t flags)
 {
+	if (s->packed) {
+		offer_packed(b, s, len, flags);
+		return;
+	}
 	for (unsigned int i = 0; i < VQ_BURST; i++, b->idx++) {
 		uint16_t at = b->idx & (RING - 1);
 		struct vring_desc d = {
