@@ -74,6 +74,8 @@ struct conf_cores {
  * @perm:	File mode of the socket, such as 0660
  * @queues:	Queue pairs offered
  * @viommu:	Whether VIRTIO_F_ACCESS_PLATFORM is offered
+ * @offloads:	Whether checksums and segmentation are offered
+ * @gro:	and whether merged frames are
  * @wire:	Index into ports[]
  * @pin:	The only CPUs to poll its rings; among pmd.cores; none for any of them
  */
@@ -86,6 +88,8 @@ struct conf_guest {
 	mode_t perm;
 	uint16_t queues;
 	bool viommu;
+	bool offloads;
+	bool gro;
 	unsigned int wire;
 	struct conf_cores pin;
 };

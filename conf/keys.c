@@ -105,6 +105,13 @@ static const struct conf_key guest_keys[] = {
 	{"viommu", &conf_type_flag, MEMBER(conf_guest, viommu), .def = "no",
 	 .help = "Whether VIRTIO_F_ACCESS_PLATFORM is offered, so that the guest's driver "
 		 "may put a vIOMMU between its memory and vunetd."},
+	{"offloads", &conf_type_flag, MEMBER(conf_guest, offloads), .def = "yes",
+	 .help = "Whether the guest may leave checksums and TCP segmentation to vunetd, which "
+		 "leaves them to the NIC or does them itself, and is told which checksums of "
+		 "what it receives were found right."},
+	{"gro", &conf_type_flag, MEMBER(conf_guest, gro), .def = "yes",
+	 .help = "Whether TCP segments that arrive together are merged for a guest that takes "
+		 "large frames; needs offloads."},
 	{"wire", &conf_type_wire, MEMBER(conf_guest, wire),
 	 .help = "NAME of the [port.NAME] that this guest, and no other, is wired to."},
 	{"cores", &conf_type_pin, MEMBER(conf_guest, pin), RANGE(1, CONF_CORES_MAX), .def = "any",

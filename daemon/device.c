@@ -30,6 +30,15 @@
 	 BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU) |                            \
 	 BIT(VHOST_USER_F_PROTOCOL_FEATURES))
 
+/* Checksums and TCP segments, finished by the port or by software (datapath/
+ * offload.h).  Not UFO, for which IP would have to be fragmented, nor USO, which
+ * the library and front-ends of its age do not know.
+ */
+#define DEVICE_OFFLOADS                                                                       \
+	(BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | \
+	 BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_GUEST_CSUM))
+#define DEVICE_GRO (BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6))
+
 /* Bytes of a split ring's areas (virtio 1.2, 2.7) */
 #define DESC_BYTES(n)  (UINT64_C(16) * (n))
 #define AVAIL_BYTES(n) (UINT64_C(6) + UINT64_C(2) * (n))
@@ -40,6 +49,8 @@
 uint64_t device_offered(const struct conf_guest *conf)
 {
 	return DEVICE_FEATURES | (conf->queues > 1 ? BIT(VIRTIO_NET_F_MQ) : 0) |
+	       (conf->offloads ? DEVICE_OFFLOADS : 0) |
+	       (conf->offloads && conf->gro ? DEVICE_GRO : 0) |
 	       (conf->viommu ? BIT(VIRTIO_F_ACCESS_PLATFORM) : 0);
 }
 

@@ -13,21 +13,22 @@
 #include <stdint.h>
 
 /* One virtqueue */
-#define VQ_COUNTERS(X)                                                             \
-	X(packets, "frames carried")                                               \
-	X(bytes, "bytes of those frames, without the virtio-net header")           \
-	X(hits, "addresses the IOTLB translated")                                  \
-	X(misses, "addresses that had to be asked of the front-end")               \
-	X(calls, "interrupts raised in the guest")                                 \
-	X(no_mbuf, "bursts cut short because the mbuf pool was empty")             \
-	X(drop_too_big, "frames larger than the guest's buffers or than allowed")  \
-	X(drop_runt, "frames shorter than an Ethernet header")                     \
-	X(err_index, "descriptor indexes beyond the ring")                         \
-	X(err_chain, "descriptor chains that loop or exceed the ring")             \
-	X(err_indirect, "indirect tables of bad size, nested or not negotiated")   \
-	X(err_direction, "buffers readable where writable is due, or the reverse") \
-	X(err_length, "chains too short for the virtio-net header, or wrapping")   \
-	X(err_call, "rings stopped: their call eventfd was made to block")         \
+#define VQ_COUNTERS(X)                                                                    \
+	X(packets, "frames carried")                                                      \
+	X(bytes, "bytes of those frames, without the virtio-net header")                  \
+	X(hits, "addresses the IOTLB translated")                                         \
+	X(misses, "addresses that had to be asked of the front-end")                      \
+	X(calls, "interrupts raised in the guest")                                        \
+	X(no_mbuf, "bursts cut short because the mbuf pool was empty")                    \
+	X(drop_too_big, "frames larger than the guest's buffers or than allowed")         \
+	X(drop_runt, "frames shorter than an Ethernet header")                            \
+	X(err_index, "descriptor indexes beyond the ring")                                \
+	X(err_chain, "descriptor chains that loop or exceed the ring")                    \
+	X(err_indirect, "indirect tables of bad size, nested or not negotiated")          \
+	X(err_direction, "buffers readable where writable is due, or the reverse")        \
+	X(err_length, "chains too short for the virtio-net header, or wrapping")          \
+	X(err_offload, "frames whose offload header contradicts them or the negotiation") \
+	X(err_call, "rings stopped: their call eventfd was made to block")                \
 	X(err_ring, "rings stopped: an available index beyond the ring, or a chain without end")
 
 /* One wire: a port queue and the queue pair it is wired to */

@@ -14,6 +14,8 @@
 
 #include <rte_cycles.h>
 
+#include "datapath/offload.h"
+#include "datapath/offload_merge.h"
 #include "datapath/vq_internal.h"
 
 /* Each half of a packed ring's base (vhost-user, "Vring descriptor indices for
@@ -38,8 +40,8 @@ int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 	vq->tlb = tlb;
 	vq->misses = misses;
 	vq->retry_tsc = rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000;
-	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false);
-	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false);
+	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false, false);
+	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false, false);
 	atomic_init(&vq->call_fd, -1);
 	atomic_init(&vq->state, VQ_STOPPED);
 	iotlb_hints_init(&vq->hints);
@@ -135,6 +137,20 @@ static int vq_start_check(struct vq *vq, const struct vq_config *cfg)
 	return 0;
 }
 
+/**
+ * offloads_in() - The negotiated features that make headers count in a ring
+ * @cfg:	What the front-end said
+ */
+static uint32_t offloads_in(const struct vq_config *cfg)
+{
+	uint64_t mask =
+		cfg->index & 1 ? OFFLOAD_PULL_FEATURES : OFFLOAD_PUSH_FEATURES | OFFLOAD_MERGE_TSO;
+
+	static_assert(!((OFFLOAD_PULL_FEATURES | OFFLOAD_PUSH_FEATURES | OFFLOAD_MERGE_TSO) >> 32),
+		      "they fit vq->offloads");
+	return (uint32_t)(cfg->features & mask);
+}
+
 int vq_start(struct vq *vq, const struct vq_config *cfg)
 {
 	bool mergeable = vq_has(cfg, VIRTIO_NET_F_MRG_RXBUF);
@@ -151,8 +167,9 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 			      ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 			      : sizeof(struct virtio_net_hdr);
 	vq->packed = vq_has(cfg, VIRTIO_F_RING_PACKED);
-	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed);
-	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed);
+	vq->offloads = offloads_in(cfg);
+	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed, vq->offloads);
+	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed, vq->offloads);
 	vq->index = cfg->index;
 	vq->guest = cfg->guest;
 	vq->session = cfg->session;
@@ -197,6 +214,11 @@ bool vq_broken(const struct vq *vq)
 bool vq_waits_for_translation(const struct vq *vq)
 {
 	return atomic_load_explicit(&vq->state, memory_order_relaxed) == VQ_ASLEEP;
+}
+
+uint64_t vq_offloads(const struct vq *vq)
+{
+	return vq->offloads;
 }
 
 uint16_t vq_pull(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts, uint16_t n,

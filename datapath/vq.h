@@ -141,6 +141,12 @@ bool vq_broken(const struct vq *vq);
 bool vq_waits_for_translation(const struct vq *vq) PMD_ONLY;
 
 /**
+ * vq_offloads() - Negotiated features that make the virtio-net header count
+ * @vq:	Virtqueue
+ */
+uint64_t vq_offloads(const struct vq *vq) PMD_ONLY;
+
+/**
  * vq_pull() - Take frames the guest transmits (virtio 1.2, 5.1.6.2)
  * @vq:		Virtqueue with an odd index
  * @pool:	Where mbufs come from; frames longer than one are chained

@@ -184,6 +184,7 @@ struct vq {
 	uint8_t packed; /* VIRTIO_F_RING_PACKED was negotiated */
 	uint32_t session;
 	_Atomic int call_fd;
+	uint32_t offloads; /* negotiated features that make headers count, all below bit 32 */
 	uint64_t retry_tsc;
 
 	/* run */
@@ -349,16 +350,18 @@ void vq_chain_count(struct vq *vq, enum vq_verdict verdict) PMD_ONLY;
  * vq_pull_variant() - The pull function for the negotiated features
  * @hdr_len:	Length of the virtio-net header
  * @packed:	VIRTIO_F_RING_PACKED was negotiated
+ * @offloads:	Whether it is read
  */
-vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed);
+vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads);
 
 /**
  * vq_push_variant() - The push function for the negotiated features
  * @hdr_len:	Length of the virtio-net header
  * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
  * @packed:	VIRTIO_F_RING_PACKED was negotiated
+ * @offloads:	Whether headers say what is known of each frame
  */
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed);
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads);
 
 /**
  * vq_sleep() - Post what misses, and leave the ring alone for a while

@@ -9,14 +9,17 @@
  * mbuf.  The first frame that is not plain ends the run, takes the slow path
  * alone, and the next run begins behind it.
  *
- * The virtio-net header says nothing we negotiated, so it is not read; what it
- * claims about checksums and segmentation is thereby ignored.
+ * Where no offload was negotiated the virtio-net header says nothing, so it is
+ * not read; what it claims about checksums and segmentation is thereby ignored.
+ * Otherwise it is copied once with its frame, and checked against the copy of
+ * that (offload.h).
  *
  * The mbufs are allocated for the whole burst at once; those left over go back.
  */
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
+#include "datapath/offload.h"
 #include "datapath/vq_copy.h"
 #include "datapath/vq_packed.h"
 
@@ -24,10 +27,12 @@
  * struct pull_frame - A plain frame, translated
  * @p0:	First piece
  * @p1:	Second piece
+ * @hdr: Header, if it is read
  * @n0:	Bytes in the first
  * @n1:	Bytes in the second, often 0
  */
 struct pull_frame {
+	const void *hdr;
 	const uint8_t *p0;
 	const uint8_t *p1;
 	uint32_t n0;
@@ -38,7 +43,8 @@ struct pull_frame {
  * struct pull - A call's arguments and what the stages share
  * @heads:	Heads of the available chains, unchecked
  * @mbufs:	Allocated, one for each
- * @taken:	Of those, handed out
+ * @hdrs:	Headers of those handed out, untrusted, if they are read
+ * @taken:	mbufs handed out
  * @n:		Entries in @heads and @mbufs
  * @room:	Bytes of a frame that fit one mbuf
  * @first:	Descriptor that ended a run
@@ -49,6 +55,7 @@ struct pull {
 	struct rte_mempool *pool;
 	uint16_t heads[VQ_BURST];
 	struct rte_mbuf *mbufs[VQ_BURST];
+	struct virtio_net_hdr hdrs[VQ_BURST];
 	uint16_t taken;
 	uint16_t n;
 	uint32_t room;
@@ -129,13 +136,15 @@ static __rte_always_inline bool pull_second(struct vq *vq, struct vq_burst *b,
  * @f:		Filled in
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
+ * @offloads:	Whether it is read
  *
  * Return: 1 when plain; 0 when not; -1 when not, and @d is not set either
  */
 static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 					      const struct pull *call, uint16_t i,
 					      struct vq_desc *d, struct pull_frame *f,
-					      const uint32_t hdr_len, const bool packed) PMD_ONLY
+					      const uint32_t hdr_len, const bool packed,
+					      const bool offloads) PMD_ONLY
 {
 	uint32_t skip = hdr_len, size, room = call->room;
 	struct vq_desc data;
@@ -149,6 +158,13 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 		if (unlikely(!pull_second(vq, b, call, i, &data, packed)))
 			return 0;
 		skip = 0;
+		if (offloads) {
+			f->hdr = iotlb_lookup(vq->tlb, &vq->hints, d->addr, hdr_len, IOTLB_READ,
+					      &len);
+			if (unlikely(!f->hdr) || unlikely(len < hdr_len))
+				return 0;
+			b->hits++;
+		}
 	}
 	/* One unsigned compare checks both ends; wrapping below is huge */
 	size = vq_desc_len(data);
@@ -157,6 +173,8 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 	p = iotlb_lookup(vq->tlb, &vq->hints, data.addr, size, IOTLB_READ, &len);
 	if (unlikely(!p) || unlikely(len < skip))
 		return 0;
+	if (offloads && skip)
+		f->hdr = p;
 	f->p0 = p + skip;
 	f->n0 = (uint32_t)len - skip;
 	f->n1 = size - (uint32_t)len;
@@ -201,12 +219,13 @@ static __rte_always_inline bool pull_return(struct vq *vq, struct vq_burst *b,
  * @pkts:	Where the frames go
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
+ * @offloads:	Whether it is read
  *
  * Return: Frames taken
  */
 static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, struct pull *call,
 					     struct rte_mbuf **pkts, const uint32_t hdr_len,
-					     const bool packed) PMD_ONLY
+					     const bool packed, const bool offloads) PMD_ONLY
 {
 	uint16_t max = (uint16_t)(call->n - b->done);
 	struct pull_frame frames[VQ_BURST];
@@ -217,7 +236,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 
 	for (n = 0; n < max; n++) {
 		plain = pull_translate(vq, b, call, (uint16_t)(b->done + n), &d, &frames[n],
-				       hdr_len, packed);
+				       hdr_len, packed, offloads);
 		if (unlikely(plain <= 0))
 			break;
 	}
@@ -231,6 +250,8 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 		uint8_t *dst;
 
 		pull_mbuf_reset(m);
+		if (offloads)
+			memcpy(&call->hdrs[call->taken + i], f->hdr, sizeof(call->hdrs[0]));
 		dst = rte_pktmbuf_mtod(m, uint8_t *);
 		vq_copy(dst, f->p0, f->n0);
 		if (unlikely(f->n1))
@@ -291,10 +312,15 @@ static bool pull_gather(struct vq *vq, struct vq_burst *b, struct pull *call, st
 			const struct vq_chain *chain) PMD_ONLY
 {
 	struct vq_cursor c = {.seg = vq->segs};
+	struct virtio_net_hdr_mrg_rxbuf hdr = {0};
 	uint32_t left = (uint32_t)chain->total - vq->hdr_len;
 	struct rte_mbuf *last = m;
 
-	vq_cursor_skip(&c, vq->hdr_len);
+	if (!vq->offloads)
+		vq_cursor_skip(&c, vq->hdr_len);
+	else if (!vq_cursor_copy(vq, b, &c, &hdr, vq->hdr_len, false))
+		return false;
+	memcpy(&call->hdrs[call->taken], &hdr, sizeof(call->hdrs[0]));
 	m->pkt_len = left;
 	for (;;) {
 		uint32_t n = RTE_MIN(left, call->room);
@@ -415,6 +441,37 @@ static __rte_always_inline bool pull_alloc(struct vq *vq, struct pull *call) PMD
 }
 
 /**
+ * pull_offloads() - Note in the frames what the guest left to do
+ * @vq:		Virtqueue
+ * @b:		Call; frames whose header is refused do not count as carried
+ * @call:	Arguments, with the headers
+ * @pkts:	Frames; those refused are dropped
+ * @n:		How many
+ *
+ * Return: How many are left
+ */
+static inline uint16_t pull_offloads(struct vq *vq, struct vq_burst *b, const struct pull *call,
+				     struct rte_mbuf **pkts, uint16_t n) PMD_ONLY
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (likely(offload_idle(&call->hdrs[i])) ||
+		    likely(!offload_from_guest(m, &call->hdrs[i], vq->offloads))) {
+			pkts[kept++] = m;
+			continue;
+		}
+		b->packets--;
+		b->bytes -= m->pkt_len;
+		COUNTER_ADD(vq->counters.err_offload, 1);
+		rte_pktmbuf_free(m);
+	}
+	return kept;
+}
+
+/**
  * pull_body() - vq_pull(), to be specialised
  * @vq:		Virtqueue
  * @pool:	Where mbufs come from
@@ -423,10 +480,12 @@ static __rte_always_inline bool pull_alloc(struct vq *vq, struct pull *call) PMD
  * @now:	rte_rdtsc() of this round
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
+ * @offloads:	Whether it is read
  */
 static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool *pool,
 					      struct rte_mbuf **pkts, uint16_t n, uint64_t now,
-					      const uint32_t hdr_len, const bool packed) PMD_ONLY
+					      const uint32_t hdr_len, const bool packed,
+					      const bool offloads) PMD_ONLY
 {
 	enum vq_step step;
 	struct pull call;
@@ -451,7 +510,8 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 	if (unlikely(!pull_alloc(vq, &call)))
 		goto end;
 	for (;;) {
-		got = (uint16_t)(got + pull_run(vq, &b, &call, pkts + got, hdr_len, packed));
+		got = (uint16_t)(got +
+				 pull_run(vq, &b, &call, pkts + got, hdr_len, packed, offloads));
 		if (likely(b.done == call.n) || unlikely(b.missed) || unlikely(b.budget <= 0))
 			break;
 		step = pull_one(vq, &b, &call, &pkts[got]);
@@ -461,6 +521,8 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 	}
 	if (unlikely(call.taken < call.n))
 		rte_mempool_put_bulk(pool, (void **)call.mbufs + call.taken, call.n - call.taken);
+	if (offloads)
+		got = pull_offloads(vq, &b, &call, pkts, got);
 end:
 	if (packed)
 		vq_packed_end(vq, &b, now);
@@ -470,24 +532,33 @@ end:
 }
 
 /* hdr10: a legacy guest without mergeable buffers; hdr12: every other guest */
-#define PULL_VARIANT(name, hdr_len, packed)                                                   \
+#define PULL_VARIANT(name, hdr_len, packed, offloads)                                         \
 	static uint16_t name(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts, \
 			     uint16_t n, uint64_t now)                                        \
 	{                                                                                     \
 		thread_role_assume(&pmd_role);                                                \
-		return pull_body(vq, pool, pkts, n, now, hdr_len, packed);                    \
+		return pull_body(vq, pool, pkts, n, now, hdr_len, packed, offloads);          \
 	}
 
-PULL_VARIANT(pull_hdr10, sizeof(struct virtio_net_hdr), false)
-PULL_VARIANT(pull_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), false)
-PULL_VARIANT(pull_packed_hdr10, sizeof(struct virtio_net_hdr), true)
-PULL_VARIANT(pull_packed_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), true)
+#define HDR10 sizeof(struct virtio_net_hdr)
+#define HDR12 sizeof(struct virtio_net_hdr_mrg_rxbuf)
 
-vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed)
+PULL_VARIANT(pull_hdr10, HDR10, false, false)
+PULL_VARIANT(pull_hdr12, HDR12, false, false)
+PULL_VARIANT(pull_hdr10_offloads, HDR10, false, true)
+PULL_VARIANT(pull_hdr12_offloads, HDR12, false, true)
+PULL_VARIANT(pull_packed_hdr10, HDR10, true, false)
+PULL_VARIANT(pull_packed_hdr12, HDR12, true, false)
+PULL_VARIANT(pull_packed_hdr10_offloads, HDR10, true, true)
+PULL_VARIANT(pull_packed_hdr12_offloads, HDR12, true, true)
+
+vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads)
 {
-	bool hdr10 = hdr_len == sizeof(struct virtio_net_hdr);
+	static const vq_pull_fn variants[2][2][2] = {
+		{{pull_hdr10, pull_hdr10_offloads}, {pull_hdr12, pull_hdr12_offloads}},
+		{{pull_packed_hdr10, pull_packed_hdr10_offloads},
+		 {pull_packed_hdr12, pull_packed_hdr12_offloads}},
+	};
 
-	if (packed)
-		return hdr10 ? pull_packed_hdr10 : pull_packed_hdr12;
-	return hdr10 ? pull_hdr10 : pull_hdr12;
+	return variants[packed][hdr_len == HDR12][offloads];
 }

@@ -15,6 +15,7 @@
  */
 #include <rte_mbuf.h>
 
+#include "datapath/offload.h"
 #include "datapath/vq_copy.h"
 #include "datapath/vq_packed.h"
 
@@ -61,7 +62,7 @@ static __rte_always_inline struct push_first push_first(const struct vq_take *ta
  * @hdr:	Local memory
  * @n_buffers:	Chains the frame is spread over
  *
- * No offload is negotiated, so all members but the count are zero.  A legacy
+ * All members but the count are zero unless offloads were negotiated.  A legacy
  * guest takes the first 10 bytes, where the count is not.
  */
 static __rte_always_inline void push_header(struct virtio_net_hdr_mrg_rxbuf *hdr,
@@ -146,13 +147,14 @@ static __rte_always_inline uint16_t push_fetch(struct vq *vq, struct vq_burst *b
  * @first:	What ended the run
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
+ * @offloads:	Whether it says what is known of each frame
  *
  * Return: Frames given
  */
 static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 					     struct rte_mbuf **pkts, uint16_t max,
 					     struct push_first *first, const uint32_t hdr_len,
-					     const bool packed) PMD_ONLY
+					     const bool packed, const bool offloads) PMD_ONLY
 {
 	struct vq_take takes[VQ_BURST];
 	uint16_t idx = (uint16_t)(vq->next + b->done);
@@ -187,6 +189,10 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 		const uint8_t *src = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
 		uint32_t len = f->n0 + f->n1;
 
+		if (offloads) {
+			push_header(&hdr, 1);
+			offload_to_guest(pkts[i], vq->offloads, &hdr.hdr);
+		}
 		memcpy(f->p0, &hdr, hdr_len);
 		vq_copy(f->p0 + hdr_len, src, f->n0);
 		if (unlikely(f->n1))
@@ -405,6 +411,8 @@ static bool push_scatter(struct vq *vq, struct vq_burst *b, const struct rte_mbu
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 
 	push_header(&hdr, n_heads);
+	if (vq->offloads)
+		offload_to_guest(m, vq->offloads, &hdr.hdr);
 	if (!vq_cursor_copy(vq, b, &c, &hdr, vq->hdr_len, true))
 		return false;
 	for (; m; m = m->next) {
@@ -506,10 +514,12 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
  * @hdr_len:	Length of the virtio-net header
  * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
  * @packed:	The layout
+ * @offloads:	Whether headers say what is known of each frame
  */
 static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **pkts, uint16_t n,
 					      uint64_t now, const uint32_t hdr_len,
-					      const bool mergeable, const bool packed) PMD_ONLY
+					      const bool mergeable, const bool packed,
+					      const bool offloads) PMD_ONLY
 {
 	struct push_first first;
 	enum vq_step step;
@@ -520,7 +530,7 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 		return 0;
 	for (;;) {
 		sent = (uint16_t)(sent + push_run(vq, &b, pkts + sent, (uint16_t)(n - sent), &first,
-						  hdr_len, packed));
+						  hdr_len, packed, offloads));
 		if (likely(sent == n) || unlikely(b.missed) || b.done == b.left ||
 		    unlikely(b.budget <= 0))
 			break;
@@ -539,27 +549,39 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 /* hdr10: a legacy guest without mergeable buffers; hdr12: a virtio 1.x guest
  * without them; mergeable: every other
  */
-#define PUSH_VARIANT(name, hdr_len, mergeable, packed)                                        \
+#define PUSH_VARIANT(name, hdr_len, mergeable, packed, offloads)                              \
 	static uint16_t name(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now) \
 	{                                                                                     \
 		thread_role_assume(&pmd_role);                                                \
-		return push_body(vq, pkts, n, now, hdr_len, mergeable, packed);               \
+		return push_body(vq, pkts, n, now, hdr_len, mergeable, packed, offloads);     \
 	}
 
-PUSH_VARIANT(push_hdr10, sizeof(struct virtio_net_hdr), false, false)
-PUSH_VARIANT(push_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), false, false)
-PUSH_VARIANT(push_mergeable, sizeof(struct virtio_net_hdr_mrg_rxbuf), true, false)
-PUSH_VARIANT(push_packed_hdr10, sizeof(struct virtio_net_hdr), false, true)
-PUSH_VARIANT(push_packed_hdr12, sizeof(struct virtio_net_hdr_mrg_rxbuf), false, true)
-PUSH_VARIANT(push_packed_mergeable, sizeof(struct virtio_net_hdr_mrg_rxbuf), true, true)
+#define HDR10 sizeof(struct virtio_net_hdr)
+#define HDR12 sizeof(struct virtio_net_hdr_mrg_rxbuf)
 
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed)
+PUSH_VARIANT(push_hdr10, HDR10, false, false, false)
+PUSH_VARIANT(push_hdr12, HDR12, false, false, false)
+PUSH_VARIANT(push_mergeable, HDR12, true, false, false)
+PUSH_VARIANT(push_hdr10_offloads, HDR10, false, false, true)
+PUSH_VARIANT(push_hdr12_offloads, HDR12, false, false, true)
+PUSH_VARIANT(push_mergeable_offloads, HDR12, true, false, true)
+PUSH_VARIANT(push_packed_hdr10, HDR10, false, true, false)
+PUSH_VARIANT(push_packed_hdr12, HDR12, false, true, false)
+PUSH_VARIANT(push_packed_mergeable, HDR12, true, true, false)
+PUSH_VARIANT(push_packed_hdr10_offloads, HDR10, false, true, true)
+PUSH_VARIANT(push_packed_hdr12_offloads, HDR12, false, true, true)
+PUSH_VARIANT(push_packed_mergeable_offloads, HDR12, true, true, true)
+
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads)
 {
-	bool hdr10 = hdr_len == sizeof(struct virtio_net_hdr);
+	static const vq_push_fn variants[2][3][2] = {
+		{{push_hdr10, push_hdr10_offloads},
+		 {push_hdr12, push_hdr12_offloads},
+		 {push_mergeable, push_mergeable_offloads}},
+		{{push_packed_hdr10, push_packed_hdr10_offloads},
+		 {push_packed_hdr12, push_packed_hdr12_offloads},
+		 {push_packed_mergeable, push_packed_mergeable_offloads}},
+	};
 
-	if (mergeable)
-		return packed ? push_packed_mergeable : push_mergeable;
-	if (packed)
-		return hdr10 ? push_packed_hdr10 : push_packed_hdr12;
-	return hdr10 ? push_hdr10 : push_hdr12;
+	return variants[packed][mergeable ? 2 : hdr_len == HDR12][offloads];
 }

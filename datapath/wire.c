@@ -18,6 +18,7 @@
 #include <rte_mbuf.h>
 
 #include "datapath/offload_finish.h"
+#include "datapath/offload_merge.h"
 #include "datapath/vq.h"
 
 /**
@@ -214,6 +215,8 @@ static inline uint16_t wire_in(struct wire *wire, struct vq *vq, uint64_t now) P
 			return taken;
 		lane->since = now;
 		COUNTER_ADD(wire->counters.port_rx, lane->n);
+		if (vq && offload_merge_wanted(vq_offloads(vq)))
+			lane->n = offload_merge(lane->pkts, lane->n, vq_offloads(vq));
 	}
 	if (likely(vq))
 		return (uint16_t)(taken + in_offer(wire, vq, now));
