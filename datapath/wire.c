@@ -46,6 +46,7 @@ struct lane {
  * @counters:	Read relaxed by the control thread
  * @in:		From the port to the guest
  * @out:	From the guest to the port
+ * @in_needs:	Features without which a guest must not have what is in @in
  * @finishing:	Frames wait in @finish, to go to @out
  * @finish_since: TSC when the last one went
  * @finish:	Frames in which something is left to do
@@ -61,6 +62,7 @@ struct wire {
 	struct wire_counters counters __rte_cache_aligned;
 	struct lane in __rte_cache_aligned;
 	struct lane out __rte_cache_aligned;
+	uint64_t in_needs;
 	bool finishing;
 	uint64_t finish_since;
 	struct offload_finish finish __rte_cache_aligned;
@@ -191,6 +193,21 @@ static inline uint16_t in_offer(struct wire *wire, struct vq *vq, uint64_t now) 
 }
 
 /**
+ * in_merge() - Merge segments of the burst just received
+ * @wire:	Wire
+ * @features:	Of the guest, which takes merged frames
+ */
+static void in_merge(struct wire *wire, uint64_t features) PMD_ONLY
+{
+	struct lane *lane = &wire->in;
+	uint16_t n = offload_merge(lane->pkts, lane->n, features);
+
+	if (n < lane->n)
+		wire->in_needs = features;
+	lane->n = n;
+}
+
+/**
  * wire_in() - Move a burst from the port to the guest
  * @wire:	Wire
  * @vq:		The guest's receive ring, or NULL
@@ -203,6 +220,11 @@ static inline uint16_t wire_in(struct wire *wire, struct vq *vq, uint64_t now) P
 	struct lane *lane = &wire->in;
 	uint16_t taken = 0;
 
+	/* A guest may have come back with fewer features while frames waited */
+	if (lane->n && vq && unlikely(wire->in_needs & ~vq_offloads(vq))) {
+		COUNTER_ADD(wire->counters.drop_guest_down, lane->n);
+		lane_drop(lane);
+	}
 	if (lane->n && vq) {
 		taken = in_offer(wire, vq, now);
 		if (lane->n)
@@ -215,8 +237,9 @@ static inline uint16_t wire_in(struct wire *wire, struct vq *vq, uint64_t now) P
 			return taken;
 		lane->since = now;
 		COUNTER_ADD(wire->counters.port_rx, lane->n);
+		wire->in_needs = 0;
 		if (vq && offload_merge_wanted(vq_offloads(vq)))
-			lane->n = offload_merge(lane->pkts, lane->n, vq_offloads(vq));
+			in_merge(wire, vq_offloads(vq));
 	}
 	if (likely(vq))
 		return (uint16_t)(taken + in_offer(wire, vq, now));

@@ -19,7 +19,9 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "datapath/offload_csum.h"
 #include "datapath/wire.h"
+#include "tests/unit/datapath/model_frame.h"
 #include "tests/unit/datapath/model_guest.h"
 
 #define V1  (UINT64_C(1) << VIRTIO_F_VERSION_1)
@@ -456,6 +458,99 @@ static void test_wire_discard_keeps_what_waits(void **state)
 	scene_close(&s);
 }
 
+#define MERGING (V1 | MRG | 1u << VIRTIO_NET_F_GUEST_CSUM | 1u << VIRTIO_NET_F_GUEST_TSO4)
+
+/* Start the guest's receive ring anew, as after a reset */
+static void guest_renegotiate(struct scene *s, uint64_t features)
+{
+	thread_role_assume(&ctl_role);
+	s->rx->cfg.features = features;
+	assert_int_equal(vq_start(s->rx->vq, &s->rx->cfg), 0);
+}
+
+/* The network sends segments of one connection */
+static void port_send_tcp(unsigned int n)
+{
+	const struct mf_spec spec = {.proto = 6, .tcp_flags = 0x10, .payload = 40};
+	struct virtio_net_hdr hdr;
+	static struct mf f;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m;
+
+		mf_build(&spec, &f, &hdr);
+		memset(f.bytes + f.l4 + 4, 0, 8);
+		f.bytes[f.l4 + 7] = (uint8_t)(40 * i);
+		m = mf_mbuf(pool, f.bytes, f.len, 0);
+		offload_csum(m, f.l4, 16);
+		assert_int_equal(rte_eth_tx_burst(port, 0, &m, 1), 1);
+	}
+}
+
+/* Segments become one frame for a guest that takes it, and only for such a one */
+static void test_wire_merges(void **state)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+	struct scene s;
+	uint32_t len;
+
+	(void)state;
+	scene_open(&s);
+	guest_renegotiate(&s, MERGING);
+	guest_offer(&s, 20);
+	port_send_tcp(5);
+	assert_int_equal(poll_wire(&s, true, false), 1);
+	assert_int_equal(WC(&s, port_rx), 5);
+	assert_true(mg_used(s.rx, &len) >= 0);
+	mg_read(s.g, s.rx_buf, &hdr, sizeof(hdr));
+	assert_int_equal(hdr.num_buffers, 2);
+	assert_int_equal(hdr.hdr.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	assert_int_equal(hdr.hdr.gso_size, 40);
+	assert_true(mg_used(s.rx, &len) >= 0);
+	scene_close(&s);
+
+	scene_open(&s);
+	guest_offer(&s, 20);
+	port_send_tcp(5);
+	assert_int_equal(poll_wire(&s, true, false), 5);
+	scene_close(&s);
+}
+
+/* A guest that comes back without the feature gets no frame that needs it */
+static void test_wire_merged_waits_for_lesser_guest(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	guest_renegotiate(&s, MERGING);
+	port_send_tcp(5);
+	assert_int_equal(poll_wire(&s, true, false), 0);
+	guest_renegotiate(&s, V1 | MRG);
+	guest_offer(&s, 20);
+	port_send_tcp(3);
+	assert_int_equal(poll_wire(&s, true, false), 3);
+	assert_int_equal(WC(&s, drop_guest_down), 1);
+	scene_close(&s);
+}
+
+/* One that still has it gets the frame that waited */
+static void test_wire_merged_waits_for_same_guest(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_open(&s);
+	guest_renegotiate(&s, MERGING);
+	port_send_tcp(5);
+	assert_int_equal(poll_wire(&s, true, false), 0);
+	guest_renegotiate(&s, MERGING);
+	guest_offer(&s, 20);
+	assert_int_equal(poll_wire(&s, true, false), 1);
+	assert_int_equal(WC(&s, drop_guest_down), 0);
+	scene_close(&s);
+}
+
 static void post(struct scene *s, uint16_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
@@ -530,6 +625,9 @@ int main(void)
 		cmocka_unit_test(test_wire_chained_frame),
 		cmocka_unit_test(test_wire_free_while_waiting),
 		cmocka_unit_test(test_wire_discard),
+		cmocka_unit_test(test_wire_merges),
+		cmocka_unit_test(test_wire_merged_waits_for_lesser_guest),
+		cmocka_unit_test(test_wire_merged_waits_for_same_guest),
 		cmocka_unit_test(test_wire_post),
 		cmocka_unit_test(test_wire_post_port_full),
 		cmocka_unit_test(test_wire_discard_keeps_what_waits),
