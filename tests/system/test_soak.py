@@ -20,6 +20,8 @@ SEED = int(os.environ.get("SOAK_SEED", str(time.time_ns() % 1000000)))
 LAYOUTS = {
     "split": {},
     "split, event index": {"event_idx": True},
+    "packed": {"packed": True},
+    "packed, event index": {"packed": True, "event_idx": True},
 }
 # Of a guest's visit, one of each is drawn
 SHAPES = [{}, {"chain": 3}, {"indirect": True, "chain": 4}, {"buf_size": 500},
