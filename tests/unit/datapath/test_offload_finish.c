@@ -88,7 +88,7 @@ static void check_segment(const struct mf_spec *s, const struct rte_mbuf *m, uin
 		assert_int_equal(mf_be16(ip + 4), (uint16_t)(0xfffe + i));
 		assert_memory_equal(ip + 12, frame.bytes + frame.l3 + 12, frame.l4 - frame.l3 - 12);
 	}
-	assert_true((uint32_t)(mf_be16(tcp + 4) << 16 | mf_be16(tcp + 6)) == 0xfffff000u + off);
+	assert_true(((uint32_t)mf_be16(tcp + 4) << 16 | mf_be16(tcp + 6)) == 0xfffff000u + off);
 	assert_memory_equal(tcp + 8, frame.bytes + frame.l4 + 8, 5);
 	if (!last)
 		flags &= (uint8_t)~0x09; /* FIN, PSH */
