@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -28,6 +29,7 @@
 #define BIT(n)	 (UINT64_C(1) << (n))
 #define V1	 BIT(VIRTIO_F_VERSION_1)
 #define MRG	 BIT(VIRTIO_NET_F_MRG_RXBUF)
+#define PACKED	 BIT(VIRTIO_F_RING_PACKED)
 #define GUEST	 BIT(VIRTIO_NET_F_GUEST_CSUM)
 #define N_MBUFS	 2047
 #define SIZE	 64
@@ -60,6 +62,9 @@ static const struct shape shapes[] = {
 	{"legacy_header_alone", 0, 4096, true, 1},
 	{"pieces", V1, 4096, false, 5},
 	{"tiny_granules", V1, 24, true, 3},
+	{"packed", V1 | MRG | PACKED, 4096, false, 1},
+	{"packed_header_alone", V1 | PACKED, 4096, true, 1},
+	{"packed_pieces", V1 | PACKED, 4096, false, 5},
 	{"header_torn", V1 | MRG, 8, false, 1},
 };
 
@@ -192,15 +197,15 @@ static void test_pull_burst_with_refused(void **state)
 static void test_push(void **state)
 {
 	const struct mf_spec spec = {0, false, 0, IPPROTO_UDP, 0, 0, 1000};
-	const uint64_t features[] = {0, V1, V1 | MRG};
+	const uint64_t features[] = {0, V1, V1 | MRG, V1 | PACKED, V1 | MRG | PACKED};
 	struct virtio_net_hdr hdr;
 
 	(void)state;
 	thread_role_assume(&ctl_role);
 	thread_role_assume(&pmd_role);
 	mf_build(&spec, &frame, &hdr);
-	for (unsigned int i = 0; i < 12; i++) {
-		uint64_t f = features[i % 3] | (i < 6 ? GUEST : 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		uint64_t f = features[i % 5] | (i < 10 ? GUEST : 0);
 		uint32_t n = hdr_len(f), size = i & 1 && f & MRG ? 300 : 2000, len;
 		struct model_guest *g = mg_new(64, 4096, true, NULL);
 		struct mg_ring *r = mg_ring_new(g, 0, SIZE, 0, f, 0);
