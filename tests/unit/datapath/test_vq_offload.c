@@ -349,7 +349,7 @@ static void test_wire_merges(void **state)
 static void test_wire_no_mbuf(void **state)
 {
 	const struct mf_spec spec = {0, false, 0, IPPROTO_TCP, 12, 0x18, 10000};
-	static struct rte_mbuf *hold[N_MBUFS];
+	static struct rte_mbuf *hold[N_MBUFS + 1]; /* and the NULL that ends it */
 	uint64_t now = rte_rdtsc();
 	struct virtio_net_hdr hdr;
 	unsigned int held = 0;
