@@ -2,7 +2,7 @@
 """test_placement.py - Which thread polls which queue pair"""
 
 from daemon import Daemon
-from guest import Guest, expect_good, run, verify
+from guest import Guest, run
 from outcome import Skipped, expect, expect_equal
 from process import cpus
 
@@ -14,6 +14,15 @@ def two_cpus():
     return sorted(cpus()[:2])
 
 
+def carried(report):
+    """Expect frames that came back as they were sent.
+
+    Every CPU is a poller's here, so a guest that waits long for its turn may lose
+    some; what is tested is who polls.
+    """
+    expect(report["rx_frames"] > 0 and not report["corrupt"], "no frames, or bad ones")
+
+
 def test_a_guest_goes_to_the_least_loaded(test):
     """Ports 0 and 2 begin on one thread; once both have guests, they share no thread."""
     cores = two_cpus()
@@ -21,11 +30,11 @@ def test_a_guest_goes_to_the_least_loaded(test):
     daemon = Daemon(test, {f"vm{name}": {"wire": name} for name in names},
                     {name: f"net_ring{at}" for at, name in enumerate(names)},
                     pmd={"cores": "{},{}".format(*cores)}).start()
-    first = Guest(test, daemon.sockets["vma"], "verify", duration=6, viommu="4k")
+    first = Guest(test, daemon.sockets["vma"], "verify", duration=4, viommu="4k")
     daemon.wait_total("guest vma ring 1", "packets")
-    verify(test, daemon.sockets["vmc"], viommu="4k", count=5000, duration=10)
-    report = first.wait()
-    expect_good(report)
+    second = run(test, daemon.sockets["vmc"], "verify", viommu="4k", duration=1)
+    carried(first.wait())
+    carried(second)
     daemon.stop()
     # The first found both idle and stayed, the second moved to the other
     expect_equal([daemon.total(f"port {name} queue 0", "core") for name in "ac"], cores,
@@ -39,7 +48,7 @@ def test_a_pinned_guest_stays_where_it_was_pinned(test):
         daemon = Daemon(test, {"vm1": {"wire": "ring", "queues": 3, "cores": pin}},
                         {"ring": {"devargs": "net_ring0", "queues": 3}},
                         pmd={"cores": "{},{}".format(*cores)}).start()
-        verify(test, daemon.sockets["vm1"], pairs=3, viommu="4k", count=5000, duration=10)
+        carried(run(test, daemon.sockets["vm1"], "verify", pairs=3, viommu="4k", duration=1))
         daemon.stop()
         expect_equal([daemon.total(f"port ring queue {queue}", "core") for queue in range(3)],
                      [pin] * 3, "CPUs that polled the pairs")
@@ -52,7 +61,7 @@ def test_pairs_of_one_guest_are_spread(test):
                     {"ring": {"devargs": "net_ring0", "queues": 4}},
                     pmd={"cores": "{},{}".format(*cores)}).start()
     report = run(test, daemon.sockets["vm1"], "verify", pairs=4, viommu="4k", duration=1)
-    expect(report["rx_frames"] > 0 and not report["corrupt"], "no frames, or bad ones")
+    carried(report)
     daemon.stop()
     used = [daemon.total(f"port ring queue {queue}", "core") for queue in range(4)]
     expect_equal(sorted(used), sorted(cores * 2), "CPUs that polled the pairs")
