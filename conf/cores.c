@@ -124,7 +124,7 @@ static int pin_parse(struct conf_value *value, void *dest)
 	cpu_set_t wanted;
 
 	CPU_ZERO(&wanted);
-	if (strcasecmp(value->text, "any") && listed(value, &wanted))
+	if (strcasecmp(value->text, "any") != 0 && listed(value, &wanted))
 		return -EINVAL;
 	if (CPU_COUNT(&wanted) > (int)value->key->max)
 		return conf_why(value, "more than %d CPUs", (int)value->key->max);

@@ -61,7 +61,7 @@ uint16_t offload_finish_drop(struct offload_finish *f)
 
 void offload_finish_put(struct offload_finish *f, struct rte_mbuf *const *pkts, uint16_t n)
 {
-	memcpy(f->pkts, pkts, n * sizeof(*pkts));
+	memcpy(f->pkts, pkts, n * sizeof(void *));
 	f->first = 0;
 	f->n = n;
 }
@@ -155,7 +155,7 @@ static uint16_t finish_prepare(struct offload_finish *f, struct rte_mbuf **pkts,
 		COUNTER_ADD(f->counters->drop_port_offload, 1);
 		rte_pktmbuf_free(pkts[ok]);
 		n--;
-		memmove(pkts + ok, pkts + ok + 1, (size_t)(n - ok) * sizeof(*pkts));
+		memmove(pkts + ok, pkts + ok + 1, (size_t)(n - ok) * sizeof(void *));
 	}
 }
 
