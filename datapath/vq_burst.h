@@ -23,7 +23,6 @@
  *   store avail->flags, full fence,      full fence, load avail->flags:
  *     load used->idx once more             one of us sees the other
  *
- *
  * With VIRTIO_RING_F_EVENT_IDX the guest stores the index it wants to be
  * interrupted at (used_event) in place of the flags, in the same order.  The
  * other way round we put avail_event once where the guest has just been, and

@@ -25,9 +25,9 @@
 
 /**
  * struct pull_frame - A plain frame, translated
+ * @hdr:	Header, if it is read
  * @p0:	First piece
  * @p1:	Second piece
- * @hdr: Header, if it is read
  * @n0:	Bytes in the first
  * @n1:	Bytes in the second, often 0
  */

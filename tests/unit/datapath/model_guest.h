@@ -230,6 +230,17 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 			    uint64_t features, size_t skew);
 
 /**
+ * mg_ring_start() - Have the virtqueue started anew with other words
+ * @r:	Ring; its own note of them stays as it was
+ *
+ * The others are members of struct vq_config.
+ *
+ * Return: As vq_start()
+ */
+int mg_ring_start(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t used, uint16_t size,
+		  uint32_t base, uint64_t features);
+
+/**
  * mg_ring_free() - Free the virtqueue and the driver's side
  */
 void mg_ring_free(struct mg_ring *r);

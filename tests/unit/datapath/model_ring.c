@@ -75,6 +75,21 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 	return r;
 }
 
+int mg_ring_start(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t used, uint16_t size,
+		  uint32_t base, uint64_t features)
+{
+	struct vq_config cfg = r->cfg;
+
+	thread_role_assume(&ctl_role);
+	cfg.desc = desc;
+	cfg.avail = avail;
+	cfg.used = used;
+	cfg.size = size;
+	cfg.base = base;
+	cfg.features = features;
+	return vq_start(r->vq, &cfg);
+}
+
 void mg_ring_free(struct mg_ring *r)
 {
 	thread_role_assume(&ctl_role);

@@ -486,15 +486,7 @@ static void test_hostile_index_in_pieces(void **state)
 static int start_with(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t used,
 		      uint16_t size, uint64_t features)
 {
-	struct vq_config cfg = r->cfg;
-
-	thread_role_assume(&ctl_role);
-	cfg.desc = desc;
-	cfg.avail = avail;
-	cfg.used = used;
-	cfg.size = size;
-	cfg.features = features;
-	return vq_start(r->vq, &cfg);
+	return mg_ring_start(r, desc, avail, used, size, r->cfg.base, features);
 }
 
 static void test_hostile_config(void **state)

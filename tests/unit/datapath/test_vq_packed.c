@@ -460,15 +460,7 @@ static void test_packed_notify_by_flags(void **state)
 static int start_with(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t used,
 		      uint16_t size, uint32_t base)
 {
-	struct vq_config cfg = r->cfg;
-
-	thread_role_assume(&ctl_role);
-	cfg.desc = desc;
-	cfg.avail = avail;
-	cfg.used = used;
-	cfg.size = size;
-	cfg.base = base;
-	return vq_start(r->vq, &cfg);
+	return mg_ring_start(r, desc, avail, used, size, base, r->cfg.features);
 }
 
 static void test_packed_config(void **state)
