@@ -3,8 +3,7 @@
 
 Both get one poll-mode thread on the same processor, a burst of 32, the same
 port and the same amount of the same kind of memory.  The control threads share
-the guest's processor.  Whoever is not measured is stopped by a signal, which is
-quicker than starting it anew for each measurement.
+the guest's processor.  Whoever's turn it is not is stopped by a signal.
 """
 
 import ctypes
@@ -17,7 +16,7 @@ import time
 START_SECONDS = 30
 STOP_SECONDS = 20
 LET_GO_SECONDS = 0.05
-MEMORY_MB = 256
+MEMORY_MB = 128
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,10 +33,9 @@ def _die_with_parent():
 class Backend:
     """One run of a backend in a directory of its own."""
 
-    name = None
-
-    def __init__(self, directory, cpus, hugepages):
-        self.directory = os.path.join(directory, self.name)
+    def __init__(self, name, directory, cpus, hugepages):
+        self.name = name
+        self.directory = os.path.join(directory, name)
         os.makedirs(self.directory, exist_ok=True)
         self.socket = os.path.join(self.directory, "vhost.sock")
         self.log = os.path.join(self.directory, "log")
@@ -71,9 +69,13 @@ class Backend:
             time.sleep(0.05)
 
     def pause(self):
-        """Take it off its processor, once it has let go of the last guest."""
-        time.sleep(LET_GO_SECONDS)
+        """Take it off its processor."""
         self.process.send_signal(signal.SIGSTOP)
+
+    def let_go(self):
+        """The same, once it has let go of a guest that has ended."""
+        time.sleep(LET_GO_SECONDS)
+        self.pause()
 
     def resume(self):
         """Let it poll again."""
@@ -114,10 +116,8 @@ class Backend:
 class Vunetd(Backend):
     """Our daemon."""
 
-    name = "vunetd"
-
-    def __init__(self, directory, cpus, hugepages, binary):
-        super().__init__(directory, cpus, hugepages)
+    def __init__(self, name, directory, cpus, hugepages, binary):
+        super().__init__(name, directory, cpus, hugepages)
         self.binary = binary
 
     def command(self, cell):
@@ -134,8 +134,6 @@ class Vunetd(Backend):
 class Testpmd(Backend):
     """dpdk-testpmd with net_vhost, what one would use instead."""
 
-    name = "testpmd"
-
     def command(self, cell):
         binary = shutil.which("dpdk-testpmd")
         if not binary:
@@ -144,7 +142,7 @@ class Testpmd(Backend):
         # It says that it is ready on stdout, which must not wait in a buffer
         return ["stdbuf", "-oL", binary, "-l", f"{self.main},{self.pmd}",
                 "--main-lcore", str(self.main), *memory, "-m", str(MEMORY_MB),
-                "--no-pci", "--no-telemetry", "--file-prefix", f"bench{os.getpid()}",
+                "--no-pci", "--no-telemetry", "--file-prefix", f"bench{os.getpid()}{os.path.basename(os.path.dirname(self.directory))}",
                 "--vdev", f"net_vhost0,iface={self.socket},queues=1,iommu-support=1",
                 "--vdev", cell.port, "--",
                 "--forward-mode=io", "--nb-cores=1", "--burst=32", "--no-mlockall",

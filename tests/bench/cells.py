@@ -13,8 +13,8 @@ MODES = ("l2fwd", "tx", "rx")
 RINGS = ("split", "packed")
 VIOMMUS = ("off", "4k", "2m", "1g")
 
-# What the guest's rate means in each mode
-RATES = {"l2fwd": "tx_mpps", "tx": "tx_mpps", "rx": "rx_mpps"}
+# The frames that count in each mode
+FRAMES = {"l2fwd": "tx_frames", "tx": "tx_frames", "rx": "rx_frames"}
 
 
 MAPS = {"static": ["--map", "static-demand"], "dynamic": ["--map", "dynamic"],
@@ -50,9 +50,9 @@ class Cell:
         return f"net_null0,{receives}"
 
     @property
-    def rate(self):
+    def frames(self):
         """Key of the guest's summary that is compared."""
-        return RATES[self.mode]
+        return FRAMES[self.mode]
 
     @property
     def baseline(self):
@@ -64,12 +64,14 @@ class Cell:
         """What cells compared with one another have in common."""
         return self.ring, self.mode, self.size
 
-    def guest(self):
-        """Options of vunet-guest.
+    def guest(self, layout):
+        """Options of vunet-guest; layout is what a guest without a vIOMMU does without.
 
         The peer asks for read and write on receive, and corrupts memory unless
-        each ring and each buffer is in one piece, so both get that.  In dynamic mode a
-        buffer is mapped, missed, answered, used and invalidated for every frame.
+        each ring and each buffer is in one piece, so both get that.  Without a vIOMMU
+        the buffers are scattered over memory alike, or the difference would be
+        that between near and far memory.  In dynamic mode a buffer is mapped,
+        missed, answered, used and invalidated for every frame.
         """
         words = ["--mode", self.mode, "--viommu", self.viommu, "--buffers", str(BUFFERS),
                  "--mergeable", "on", "--rw", "--rings", "contiguous", "--aligned"]
@@ -77,8 +79,7 @@ class Cell:
             words += ["--packed"]
         if self.mode == "tx":
             words += ["--size", str(self.size)]
-        if self.viommu != "off":
-            words += MAPS[self.maps]
+        words += ["--scatter", layout] if self.viommu == "off" else MAPS[self.maps]
         return words
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """run.py - Measure vunetd against dpdk-testpmd with net_vhost
 
-The test guest loads both with the same work, in turns, in one run.  A rate in the
-table is the median of its repeats, a ratio the median of those of measurements
-right after each other.  Nothing is asserted: it is a table.
+Guests load both with the same work, at the same time, in short turns (turns.py).  A
+rate in the table is the median of its repeats, a ratio the median of theirs.
+Nothing is asserted: it is a table.
 """
 
 import argparse
@@ -12,18 +12,18 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 
 from backends import BenchError, Testpmd, Vunetd
 from cells import matching
-from sequence import Results, Run, sequence
+from results import Results
 from table import machine, markdown
+from turns import TURN_SECONDS, take_turns
 
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
-HUGEPAGES_WANTED = 256
+HUGEPAGES_WANTED = 256 # for two of each backend
 
-# A measurement in which a poller had less of its processor is disturbed
-SHARE_WANTED = 0.95
+# Of the processor, for the poller and the guest; with less a note is made
+SHARE_WANTED = 0.9
 
 
 def parse():
@@ -32,15 +32,14 @@ def parse():
     parser.add_argument("cells", nargs="*", help="only cells with all these words, such as "
                         "`packed l2fwd 64 4k` or `dynamic` (default: all)")
     parser.add_argument("--bin", default="build/release", help="where vunetd and vunet-guest are")
-    parser.add_argument("--seconds", type=float, default=1, help="each measurement takes (1)")
-    parser.add_argument("--warmup", type=float, default=0.4, help="seconds before it (0.4)")
+    parser.add_argument("--seconds", type=float, default=1, help="each contender runs in a repeat (1)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements per cell (3)")
     parser.add_argument("--pages", default="4k", choices=("4k", "2m", "1g"),
                         help="pages behind the guest's buffers (4k)")
     parser.add_argument("--hugepages", default="auto", choices=("auto", "none"),
                         help="whether the backends use them (auto)")
-    parser.add_argument("--patience", type=int, default=1,
-                        help="measure again so often if others took processor time (1)")
+    parser.add_argument("--against", metavar="VUNETD", help="another build of the daemon, to be "
+                        "compared with in place of dpdk-testpmd")
     parser.add_argument("--output", help="write the table to this file, too")
     parser.add_argument("--list", action="store_true", help="list the cells and exit")
     return parser.parse_args()
@@ -63,18 +62,6 @@ def hugepages_free():
         return False
 
 
-def summary(text):
-    """The key=value lines of a guest."""
-    pairs = (line.partition("=") for line in text.splitlines())
-    return {name: value for name, equals, value in pairs if equals}
-
-
-def shares(backend, report, before, began):
-    """How much of their processors backend and guest had, at least."""
-    polled = (backend.cpu_seconds() - before) / (time.monotonic() - began)
-    return min(polled, float(report["cpu_share"]))
-
-
 def round_trip(args, cpus):
     """Round trip of a cache line between the processors, in ns."""
     binary = os.path.join(args.bin, "tests/bench/line_bench")
@@ -86,76 +73,62 @@ def round_trip(args, cpus):
     return float(done.stdout.split()[-2])
 
 
-def measure(backend, cell, args):
-    """Run one guest at one backend, return its rate and their share of processors."""
-    command = [os.path.join(args.bin, "vunet-guest"), "--socket", backend.socket, "--quiet",
-               "--cpu", str(backend.main), "--pages", args.pages,
-               "--warmup", str(args.warmup), "--duration", str(args.seconds), *cell.guest()]
-    backend.resume()
-    try:
-        before, began = backend.cpu_seconds(), time.monotonic()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=False,
-                              timeout=args.seconds + args.warmup + 60)
-        if done.returncode > 1:
-            raise BenchError(f"the guest failed: {done.stderr.strip()}")
-        report = summary(done.stdout)
-        return float(report[cell.rate]), shares(backend, report, before, began)
-    except subprocess.TimeoutExpired:
-        raise BenchError(f"the guest does not end: {' '.join(command)}") from None
-    finally:
-        backend.pause()
+def measure_round(cell, backends, args):
+    """Have all backends do a cell's work and that without a vIOMMU, in turns.
 
-
-def measure_calm(progress, run, backend, args):
-    """Measure until nobody else took the processors, or patience ends.
-
-    With dynamic maps the guest waits for acknowledgements and sleeps then, so
-    its share says nothing.
+    Return {(cell, name of the backend): Run} and the round trips before and after.
     """
-    for attempt in range(args.patience + 1):
-        run.trip = round_trip(args, (backend.main, backend.pmd))
-        run.rate, share = measure(backend, run.cell, args)
-        run.calm = share >= SHARE_WANTED or run.cell.maps == "dynamic"
-        note = "" if run.calm else f" (with {100 * share:.0f} % of a processor)"
-        print(f"{progress} {run.cell}: {run.backend:8}{run.rate:9.4f} Mpps, round trip "
-              f"{run.trip:.0f} ns{note}", flush=True)
-        if run.calm or attempt == args.patience:
-            return
+    command = [os.path.join(args.bin, "vunet-guest"), "--pages", args.pages]
+    cells = [cell.baseline, cell] if cell != cell.baseline else [cell]
+    work = [(one, backend) for one, both in zip(cells, backends) for backend in both]
+    cpus = backends[0][0].main, backends[0][0].pmd
+    before = round_trip(args, cpus)
+    runs = take_turns(work, command, cell.viommu, args.seconds)
+    return runs, [before, round_trip(args, cpus)]
 
 
-def measure_group(cells, backends, args, results):
+def note(run):
+    """A rate, and how much of its processor somebody lacked for it."""
+    return f"{run.rate:.4f}" + (f" ({100 * run.share:.0f} %)" if run.share < SHARE_WANTED else "")
+
+
+def measure_group(cells, farm, args, results):
     """Measure the cells of a group, in repeats."""
-    with_viommu = [cell for cell in cells if cell != cell.baseline]
-    order = sequence(cells[0].baseline, with_viommu, *backends)
     for repeat in range(args.repeats):
-        # Who goes first changes, too
-        order = order[::-1] if repeat else order
-        runs = []
-        results.repeats.append(runs)
-        for cell, name in order:
-            run = Run(cell, name)
-            progress = f"[{repeat + 1}/{args.repeats}]"
+        for cell in cells:
+            prefix = f"[{repeat + 1}/{args.repeats}] {cell}:"
             try:
-                measure_calm(progress, run, backends[name], args)
-                runs.append(run)
+                runs, trips = measure_round(cell, farm.serve(cell), args)
             except BenchError as error:
-                print(f"{progress} {cell}: {name}: {error}", flush=True)
-                runs.append(None)
+                print(prefix, error, flush=True)
+                farm.stop()
+                continue
+            results.add(runs, trips)
+            rates = (f"{name}{'' if one == cell else ' without'} {note(run)}"
+                     for (one, name), run in runs.items())
+            print(prefix, ", ".join(rates), "Mpps", flush=True)
 
 
-class Pair:
-    """Both backends, with the port a cell wants; one runs at a time."""
+def contenders(args, directory, cpus, huge):
+    """Us, and who we are compared with."""
+    ours = Vunetd("vunetd", directory, cpus, huge, os.path.join(args.bin, "vunetd"))
+    if args.against:
+        return [ours, Vunetd("other", directory, cpus, huge, args.against)]
+    return [ours, Testpmd("testpmd", directory, cpus, huge)]
+
+
+class Farm:
+    """Two of each backend, with the port a cell wants: without a vIOMMU and with one."""
 
     def __init__(self, backends):
-        self.backends = {backend.name: backend for backend in backends}
+        self.backends = backends
         self.port = None
 
     def serve(self, cell):
-        """Start them anew if the port is another, return them by name."""
+        """Start them anew if the port is another, return them: [[one of each], [...]]."""
         if cell.port != self.port:
             self.stop()
-            for backend in self.backends.values():
+            for backend in sum(self.backends, []):
                 backend.start(cell)
                 backend.pause()
             self.port = cell.port
@@ -164,21 +137,21 @@ class Pair:
     def stop(self):
         """End them."""
         self.port = None
-        for backend in self.backends.values():
+        for backend in sum(self.backends, []):
             backend.stop()
 
 
 def groups_of(cells):
-    """Cells that are compared with one another, with what they are compared with.
+    """Cells that are compared with one another: {group: [cell]}.
 
-    Return {group: [cell]}, the cell without a vIOMMU first.
+    The cell without a vIOMMU is measured with each other one, and alone only where
+    there is no other.
     """
     groups = {}
     for cell in cells:
-        group = groups.setdefault(cell.group, [cell.baseline])
-        if cell not in group:
-            group.append(cell)
-    return groups
+        groups.setdefault(cell.group, []).append(cell)
+    return {group: [cell for cell in found if cell != cell.baseline] or found
+            for group, found in groups.items()}
 
 
 def report(results, args, settings):
@@ -203,27 +176,27 @@ def run(args):
     settings = {"backends": f"one thread on CPU {cpus[0]}, "
                             f"{'hugepages of 2 MiB' if huge else 'no hugepages'}",
                 "guest": f"on CPU {cpus[1]}, buffers in pages of {args.pages}",
-                "measurements": f"medians of {args.repeats} repeats, {args.seconds:g} s each "
-                                f"after {args.warmup:g} s"}
+                "measurements": f"medians of {args.repeats} repeats, {args.seconds:g} s each in "
+                                f"turns of {1000 * TURN_SECONDS:g} ms"}
     results = {}
     if os.getloadavg()[0] > 0.5:
         print(f"bench: the load average is {os.getloadavg()[0]:.1f}: something else runs here, "
               "and the numbers will show it", flush=True)
     with tempfile.TemporaryDirectory(prefix="vunet-bench") as directory:
-        pair = Pair([Vunetd(directory, cpus, huge, os.path.join(args.bin, "vunetd")),
-                     Testpmd(directory, cpus, huge)])
+        farm = Farm([contenders(args, os.path.join(directory, viommu), cpus, huge)
+                     for viommu in ("off", "on")])
         try:
             for cells in groups.values():
-                group = Results(*pair.backends)
-                results.update({cell: group for cell in cells})
+                group = Results(*(backend.name for backend in farm.backends[0]))
+                results.update({cell: group for cell in [cells[0].baseline, *cells]})
                 try:
-                    measure_group(cells, pair.serve(cells[0]), args, group)
+                    measure_group(cells, farm, args, group)
                 except BenchError as error:
                     print(f"{' '.join(map(str, cells[0].group))}: {error}", flush=True)
         except KeyboardInterrupt:
             print("\nbench: interrupted, so this is a part")
         finally:
-            pair.stop()
+            farm.stop()
     report(results, args, settings)
     return 0 if all(group.ratio(cell) for cell, group in results.items()) else 1
 

@@ -7,8 +7,9 @@ import subprocess
 from statistics import median
 
 
-HEAD = ["ring", "mode", "bytes", "vIOMMU", "maps", "vunetd Mpps", "testpmd Mpps", "ratio",
-        "vunetd vs off", "testpmd vs off", "round trip ns"]
+def _head(ours, theirs):
+    return ["ring", "mode", "bytes", "vIOMMU", "maps", f"{ours} Mpps", f"{theirs} Mpps", "ratio",
+            f"{ours} vs off", f"{theirs} vs off", "round trip ns"]
 
 
 def _percent(ratio):
@@ -33,14 +34,19 @@ def _row(cell, results):
     return [cell.ring, cell.mode, str(cell.size), cell.viommu, cell.maps,
             _rate(results.rates(cell, results.ours)), _rate(results.rates(cell, results.theirs)),
             f"{ratio:.2f}" if ratio else "-", _percent(results.cost(cell, results.ours)),
-            _percent(results.cost(cell, results.theirs)), _span(results.trips(cell))]
+            _percent(results.cost(cell, results.theirs)), _span(results.trips)]
 
 
 def markdown(groups):
     """Turn {cell: Results} into a table."""
-    rows = [_row(cell, results) for cell, results in groups.items() if results.trips(cell)]
-    widths = [max(len(row[i]) for row in [HEAD, *rows]) for i in range(len(HEAD))]
-    lines = [HEAD, ["-" * width for width in widths], *rows]
+    if not groups:
+        return ""
+    results = next(iter(groups.values()))
+    head = _head(results.ours, results.theirs)
+    rows = [_row(cell, results) for cell, results in groups.items()
+            if results.rates(cell, results.ours) or results.rates(cell, results.theirs)]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join("| " + " | ".join(word.ljust(width) for word, width in zip(line, widths))
                      + " |" for line in lines)
 

@@ -53,7 +53,7 @@ static void lay_out(struct guest *g)
 	unsigned int d, i;
 
 	g->mem.rings.shift = opt->viommu;
-	g->mem.buffers.shift = opt->viommu;
+	g->mem.buffers.shift = opt->viommu ? opt->viommu : opt->scatter;
 	for (d = 0; d < g->n_devices; d++)
 		for (i = 0; i < n_rings(g); i++)
 			ring_layout(&g->devices[d].rings[i], &g->mem.rings, &conf);

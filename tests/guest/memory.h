@@ -7,7 +7,7 @@
  * An arena is cut into *chunks* of the vIOMMU's page size, and chunk i lies at
  * a shuffled place of a shared file, so that no two neighbouring chunks are
  * neighbours in guest-physical (or the backend's) memory.  Without a vIOMMU an
- * arena is one chunk.
+ * arena is one chunk, unless the driver takes care that nothing crosses two.
  *
  *   arena    0      1      2      3
  *            |      |      |      |

@@ -121,6 +121,8 @@ static const struct spec specs[] = {
 	 "bytes per buffer, 12 of them for the virtio header"},
 	{"aligned", 0, KIND_FLAG, O(aligned), 0, 0, 0, NULL,
 	 "start buffers at a page, so that those of 2048 bytes cross none"},
+	{"scatter", 0, KIND_CHOICE, O(scatter), 0, 0, 0, viommus,
+	 "without a vIOMMU: scatter buffers all the same, in pieces of this size"},
 	{"mergeable", 0, KIND_CHOICE, O(mergeable), 0, 0, 1, on_off, "mergeable receive buffers"},
 	{"indirect", 0, KIND_FLAG, O(indirect), 0, 0, 0, NULL, "use indirect descriptors"},
 	{"chain", 0, KIND_U32, O(chain), 1, 32, 1, NULL, "descriptors per buffer"},
@@ -343,6 +345,8 @@ static int check(const struct options *o)
 		why = "--poison goes with --map dynamic (and see --mode poison)";
 	else if (o->batch && (o->map != MAP_DYNAMIC || o->poison || o->push))
 		why = "--batch goes with --map dynamic, without --poison and --push";
+	else if (o->scatter && (o->viommu || !o->aligned || 4096 % o->buf_size))
+		why = "--scatter needs --aligned, a --buf-size that divides 4096, no --viommu";
 	else if (o->chain * 2 > o->ring_size && !o->indirect)
 		why = "--chain: longer than half the ring";
 	else if (o->size + 12 > o->buf_size &&

@@ -50,6 +50,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @packed:	Offer and use VIRTIO_F_RING_PACKED
  * @event_idx:	Offer and use VIRTIO_RING_F_EVENT_IDX
  * @aligned:	The first buffer starts a page, so that none of 2048 bytes crosses one
+ * @scatter:	Without a vIOMMU: page shift of the pieces memory is scattered in
  * @mergeable:	Offer VIRTIO_NET_F_MRG_RXBUF
  * @indirect:	Offer and use VIRTIO_RING_F_INDIRECT_DESC
  * @chain:	Descriptors per buffer
@@ -93,6 +94,7 @@ struct options {
 	bool packed;
 	bool event_idx;
 	bool aligned;
+	uint32_t scatter;
 	uint32_t mergeable;
 	bool indirect;
 	uint32_t chain;

@@ -23,6 +23,7 @@ SHAPES = {
     "frames of 65000 in buffers of 65600": {"size": 65000, "buf_size": 65600, "ring_size": 64,
                                             "window": 8},
     "rings in one piece": {"rings": "contiguous"},
+    "no vIOMMU, buffers scattered": {"viommu": "off", "scatter": "4k", "aligned": True},
     "buffers mapped for reading and writing": {"rw": True},
     "interrupts instead of polling": {"interrupts": True},
     "slow answers": {"answer_delay_us": 2000, "count": 2000},
