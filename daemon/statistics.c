@@ -105,10 +105,11 @@ void statistics_free(struct statistics *stats)
 void statistics_log_rates(struct statistics *stats)
 {
 	uint64_t now = loop_now_ns();
+	const struct conf *conf = stats->daemon->conf;
 	double s = (double)(now - stats->at_ns) / 1e9;
 
 	stats->at_ns = now;
-	for (unsigned int i = 0; i < stats->daemon->conf->n_guests; i++) {
+	for (unsigned int i = 0; i < conf->n_guests; i++) {
 		const struct guest *guest = &stats->daemon->guests[i];
 		struct sample old = stats->last[i], *cur = &stats->last[i];
 
@@ -122,6 +123,9 @@ void statistics_log_rates(struct statistics *stats)
 			   RATE(invalidations), cur->drops - old.drops);
 #undef RATE
 	}
+	for (unsigned int t = 0; t < conf->pmd.n_cores; t++)
+		log_notice("stats core %u: %u %% busy", conf->pmd.cores[t],
+			   topology_load(stats->daemon->topo, t));
 }
 
 /**

@@ -10,6 +10,7 @@
 #include "daemon/container_of.h"
 #include "daemon/guest.h"
 #include "daemon/statistics.h"
+#include "daemon/topology.h"
 #include "datapath/pmd.h"
 
 #define SECOND_NS UINT64_C(1000000000)
@@ -94,6 +95,7 @@ static void look(struct loop_timer *timer)
 		(void)sd_notify(0, "WATCHDOG=1");
 	for (unsigned int i = 0; i < daemon->conf->n_guests; i++)
 		guest_check(&daemon->guests[i]);
+	topology_measure(daemon->topo);
 	tell_status(s);
 	if (daemon->conf->log.stats_s && now >= s->stats_due_ns) {
 		statistics_log_rates(s->stats);

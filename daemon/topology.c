@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
+#include <rte_cycles.h>
+
+#include "daemon/placement.h"
 #include "daemon/port.h"
 #include "datapath/pmd.h"
 #include "datapath/wire.h"
@@ -23,6 +27,7 @@
  *		another one of the port while its own pair is off, or NULL while
  *		all of them are
  * @placed:	It has found its thread, for as long as it has rings
+ * @share:	Of that thread, as measured
  */
 struct strand {
 	struct wire *wire;
@@ -31,6 +36,7 @@ struct strand {
 	unsigned int thread, next;
 	const struct strand *host;
 	bool placed;
+	struct share share;
 };
 
 /**
@@ -51,7 +57,7 @@ struct queue_set {
  * @strands:	By port and then queue
  * @scratch:	One thread's list while it is put together
  * @n:		Number of strands
- * @load:	Rings that run, by thread, while strands are placed
+ * @placement:	Load of the threads, while strands are placed
  * @spread:	By port, the queues flows are spread over, one bit each
  */
 struct topology {
@@ -63,7 +69,7 @@ struct topology {
 	struct strand *strands;
 	struct poll_entry *scratch;
 	unsigned int n;
-	unsigned int load[CONF_CORES_MAX];
+	struct placement placement;
 	struct queue_set spread[CONF_PORTS_MAX];
 };
 
@@ -88,37 +94,14 @@ static unsigned int rings_count(const struct topology_rings *rings)
 }
 
 /**
- * may_poll() - Whether a thread may poll a port
- * @topo:	Topology
- * @port:	Index of the port
- * @thread:	Thread
+ * strand_load() - What a strand means to the thread that polls it
+ * @s:	Strand
+ *
+ * Return: PLACEMENT_FULL parts of a thread
  */
-static bool may_poll(const struct topology *topo, unsigned int port, unsigned int thread)
+static unsigned int strand_load(const struct strand *s)
 {
-	const struct conf_cores *pin = topo->pin[port];
-
-	for (unsigned int i = 0; pin && i < pin->n_cores; i++)
-		if (pin->cores[i] == topo->conf->pmd.cores[thread])
-			return true;
-	return !pin;
-}
-
-/**
- * least_loaded() - The thread that has the fewest rings to poll
- * @topo:	Topology with its @load
- * @s:		Strand that looks for one; stays where it is if that is as good
- */
-static unsigned int least_loaded(const struct topology *topo, const struct strand *s)
-{
-	unsigned int best = s->thread;
-
-	for (unsigned int t = 0; t < pmd_set_count(topo->pmds); t++) {
-		if (!may_poll(topo, s->port, t))
-			continue;
-		if (!may_poll(topo, s->port, best) || topo->load[t] < topo->load[best])
-			best = t;
-	}
-	return best;
+	return RTE_MAX(s->share.load, PLACEMENT_RING * rings_count(&s->rings));
 }
 
 /**
@@ -145,6 +128,7 @@ static int wires_new(struct topology *topo) CTL_ONLY
 	const struct port *ports = topo->ports;
 	unsigned int i = 0;
 
+	placement_clear(&topo->placement, &topo->conf->pmd);
 	for (unsigned int p = 0; p < topo->conf->n_ports; p++) {
 		topo->first[p] = i;
 		for (unsigned int q = 0; q < topo->conf->ports[p].queues; q++, i++) {
@@ -158,8 +142,8 @@ static int wires_new(struct topology *topo) CTL_ONLY
 			s->queue = q;
 			s->thread = i % pmd_set_count(topo->pmds);
 			/* Every strand counts here: what is idle is polled as well */
-			s->thread = least_loaded(topo, s);
-			topo->load[s->thread]++;
+			s->thread = placement_choose(&topo->placement, topo->pin[p], s->thread);
+			topo->placement.load[s->thread] += PLACEMENT_RING;
 		}
 	}
 	return 0;
@@ -256,25 +240,27 @@ static bool lodges(const struct strand *s)
  * The others stay where they are: moving them costs more than it gains.  Only
  * those whose frames go to another one's ring must be where that is.
  */
-static void place(struct topology *topo)
+static void place(struct topology *topo) CTL_ONLY
 {
-	memset(topo->load, 0, sizeof(topo->load));
+	struct placement *placement = &topo->placement;
+
+	placement_clear(placement, &topo->conf->pmd);
 	for (unsigned int i = 0; i < topo->n; i++) {
 		struct strand *s = &topo->strands[i];
 
 		s->next = s->thread;
 		s->placed &= rings_count(&s->rings) && !lodges(s);
 		if (s->placed)
-			topo->load[s->thread] += rings_count(&s->rings);
+			placement->load[s->thread] += strand_load(s);
 	}
 	for (unsigned int i = 0; i < topo->n; i++) {
 		struct strand *s = &topo->strands[i];
 
 		if (s->placed || lodges(s) || !rings_count(&s->rings))
 			continue;
-		s->next = least_loaded(topo, s);
+		s->next = placement_choose(placement, topo->pin[s->port], s->thread);
 		s->placed = true;
-		topo->load[s->next] += rings_count(&s->rings);
+		placement->load[s->next] += strand_load(s);
 	}
 	for (unsigned int i = 0; i < topo->n; i++)
 		if (lodges(&topo->strands[i]))
@@ -382,6 +368,27 @@ int topology_publish(struct topology *topo)
 	for (unsigned int p = 0; p < topo->conf->n_ports; p++)
 		spread(topo, p);
 	return err;
+}
+
+void topology_measure(struct topology *topo)
+{
+	uint64_t now = rte_rdtsc();
+
+	for (unsigned int i = 0; i < topo->n; i++) {
+		struct strand *s = &topo->strands[i];
+
+		share_look(&s->share, COUNTER_READ(wire_counters(s->wire)->busy_tsc), now);
+	}
+}
+
+unsigned int topology_load(const struct topology *topo, unsigned int thread)
+{
+	unsigned int load = 0;
+
+	for (unsigned int i = 0; i < topo->n; i++)
+		if (topo->strands[i].thread == thread)
+			load += topo->strands[i].share.load;
+	return load * 100 / PLACEMENT_FULL;
 }
 
 unsigned int topology_core(const struct topology *topo, unsigned int port, unsigned int queue)

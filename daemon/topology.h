@@ -10,7 +10,7 @@
  * so that no stale frame waits for the next one.
  *
  * A wire gets its thread when its pair begins to run: among those its guest may
- * use ([guest] cores), the one that has the fewest running rings.  To move it is
+ * use ([guest] cores), the least loaded one (placement.h).  To move it is
  * to publish without it, wait a grace period, and publish with it, so that never
  * two threads know it.
  *
@@ -103,6 +103,24 @@ void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *fr
  */
 const struct wire_counters *topology_counters(const struct topology *topo, unsigned int port,
 					      unsigned int queue) CTL_ONLY;
+
+/**
+ * topology_measure() - See what every wire kept its thread busy with
+ * @topo:	Topology
+ *
+ * To be called once in a while; the time between two calls is what the next
+ * placement goes by.
+ */
+void topology_measure(struct topology *topo) CTL_ONLY;
+
+/**
+ * topology_load() - How busy a thread was before the last topology_measure()
+ * @topo:	Topology
+ * @thread:	Thread
+ *
+ * Return: Per cent of its time spent on polls that moved frames
+ */
+unsigned int topology_load(const struct topology *topo, unsigned int thread) CTL_ONLY;
 
 /**
  * topology_core() - The CPU that polls a wire

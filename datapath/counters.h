@@ -35,6 +35,7 @@
 #define WIRE_COUNTERS(X)                                                        \
 	X(port_rx, "frames received from the port")                             \
 	X(port_tx, "frames sent to the port")                                   \
+	X(busy_tsc, "cycles spent on polls that moved frames")                  \
 	X(drop_guest_down, "frames for a guest that is not there")              \
 	X(drop_guest_full, "frames the guest had no buffers for in time")       \
 	X(drop_guest_miss, "frames whose buffers were not translated in time")  \

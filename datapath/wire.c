@@ -390,7 +390,10 @@ unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_g
 {
 	unsigned int n = wire_in(wire, to_guest, now);
 
-	return n + wire_out(wire, from_guest, now);
+	n += wire_out(wire, from_guest, now);
+	if (n)
+		COUNTER_ADD(wire->counters.busy_tsc, rte_rdtsc() - now);
+	return n;
 }
 
 unsigned int wire_discard(struct wire *wire, struct vq *vq, uint64_t now)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """test_placement.py - Which thread polls which queue pair"""
 
+import re
+
 from daemon import Daemon
 from guest import Guest, run
-from outcome import Skipped, expect, expect_equal
+from outcome import Skipped, expect, expect_equal, wait_for
 from process import cpus
 
 
@@ -39,6 +41,28 @@ def test_a_guest_goes_to_the_least_loaded(test):
     # The first found both idle and stayed, the second moved to the other
     expect_equal([daemon.total(f"port {name} queue 0", "core") for name in "ac"], cores,
                  "CPUs that polled the guests")
+
+
+def test_a_busy_thread_is_avoided(test):
+    """One guest with traffic weighs more than one with more rings and nothing to do."""
+    cores = two_cpus()
+    daemon = Daemon(test, {"vma": {"wire": "a"}, "vmb": {"wire": "b", "queues": 2, "cores": cores[1]},
+                           "vmc": {"wire": "c"}},
+                    {"a": "net_null0", "b": {"devargs": "net_ring1", "queues": 2},
+                     "c": "net_ring2"},
+                    pmd={"cores": "{},{}".format(*cores)}, log={"stats_s": 1}).start()
+    # A large ring, to keep the port busy while the guest waits for a CPU
+    busy = Guest(test, daemon.sockets["vma"], "rx", ring_size=16384, duration=6)
+    daemon.wait_total("guest vma ring 0", "packets")
+    idle = Guest(test, daemon.sockets["vmb"], "rx", pairs=2, duration=6)
+    wait_for("the first core alone to be busy", lambda: re.search(
+        rf"core {cores[0]}: [1-9]\d* % busy.*\n.*core {cores[1]}: 0 % busy", daemon.log()))
+    carried(run(test, daemon.sockets["vmc"], "verify", duration=1))
+    busy.wait()
+    idle.wait()
+    daemon.stop()
+    core = {name: daemon.total(f"port {name} queue 0", "core") for name in "ac"}
+    expect_equal(core, {"a": cores[0], "c": cores[1]}, "CPUs that polled the guests")
 
 
 def test_a_pinned_guest_stays_where_it_was_pinned(test):
