@@ -44,6 +44,7 @@ UNIT_iotlb    = $(IOTLB)
 UNIT_datapath = $(DATAPATH) $(IOTLB) $(filter-out $(O)/tests/unit/datapath/test_%,$(call objs,tests/unit/datapath))
 UNIT_conf     = $(CONF)
 UNIT_daemon   = $(DAEMON) $(DATAPATH) $(IOTLB) $(CONF) $(filter-out $(O)/tests/unit/daemon/test_%,$(call objs,tests/unit/daemon))
+UNIT_guest    = $(filter-out $(O)/tests/guest/main.o,$(GUEST))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/*/test_*.c))
 BENCHES    := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*_bench.c))
 

@@ -40,6 +40,8 @@ static uint64_t wanted_features(const struct options *opt)
 		f |= BIT(VIRTIO_F_RING_PACKED);
 	if (opt->event_idx)
 		f |= BIT(VIRTIO_RING_F_EVENT_IDX);
+	if (opt->in_order)
+		f |= BIT(VIRTIO_F_IN_ORDER);
 	if (opt->viommu)
 		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	if (opt->pairs > 1)
@@ -66,6 +68,7 @@ static int features_check(const struct device *d, uint64_t offered)
 		{VIRTIO_RING_F_INDIRECT_DESC, "INDIRECT_DESC"},
 		{VIRTIO_F_RING_PACKED, "RING_PACKED"},
 		{VIRTIO_RING_F_EVENT_IDX, "EVENT_IDX"},
+		{VIRTIO_F_IN_ORDER, "IN_ORDER"},
 		{VIRTIO_F_ACCESS_PLATFORM, "ACCESS_PLATFORM (its vIOMMU support is off)"},
 	};
 	uint64_t missing = wanted_features(d->g->opt) & ~offered;

@@ -47,6 +47,7 @@ static void lay_out(struct guest *g)
 		.base = (uint16_t)opt->base,
 		.packed = opt->packed,
 		.event_idx = opt->event_idx,
+		.in_order = opt->in_order,
 		.polled = !opt->interrupts,
 		.straddle = opt->viommu && opt->rings == RINGS_SCATTERED,
 	};

@@ -115,6 +115,8 @@ static const struct spec specs[] = {
 	{"packed", 0, KIND_FLAG, O(packed), 0, 0, 0, NULL, "packed rings instead of split ones"},
 	{"event-idx", 0, KIND_FLAG, O(event_idx), 0, 0, 0, NULL,
 	 "say from where on kicks and interrupts are wanted"},
+	{"in-order", 0, KIND_FLAG, O(in_order), 0, 0, 0, NULL,
+	 "take one used entry for all buffers before it as well"},
 	{"buffers", 'b', KIND_U32, O(buffers), 0, 1048576, 0, NULL,
 	 "buffers cycled through; 0: twice the ring entries"},
 	{"buf-size", 0, KIND_U32, O(buf_size), 128, 65600, 2048, NULL,

@@ -49,6 +49,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @base:	Position the rings begin at
  * @packed:	Offer and use VIRTIO_F_RING_PACKED
  * @event_idx:	Offer and use VIRTIO_RING_F_EVENT_IDX
+ * @in_order:	Offer and use VIRTIO_F_IN_ORDER
  * @aligned:	The first buffer starts a page, so that none of 2048 bytes crosses one
  * @scatter:	Without a vIOMMU: page shift of the pieces memory is scattered in
  * @mergeable:	Offer VIRTIO_NET_F_MRG_RXBUF
@@ -93,6 +94,7 @@ struct options {
 	uint32_t base;
 	bool packed;
 	bool event_idx;
+	bool in_order;
 	bool aligned;
 	uint32_t scatter;
 	uint32_t mergeable;

@@ -17,6 +17,7 @@ void ring_layout(struct ring *r, struct arena *a, const struct ring_conf *conf)
 	r->base = conf->base;
 	r->packed = conf->packed;
 	r->event_idx = conf->event_idx;
+	r->in_order = conf->in_order;
 	r->polled = conf->polled;
 	if (r->packed)
 		packed_layout(r, a, straddle);
@@ -38,10 +39,12 @@ int ring_init(struct ring *r, const struct arena *a, bool device_writes)
 	r->next = calloc(r->size, sizeof(*r->next));
 	r->cookie = calloc(r->size, sizeof(*r->cookie));
 	r->span = calloc(r->size, sizeof(*r->span));
+	r->bytes = calloc(r->size, sizeof(*r->bytes));
+	r->order = calloc(r->size, sizeof(*r->order));
 	r->log = calloc(r->size, sizeof(*r->log));
 	if (r->kick_fd < 0 || r->call_fd < 0)
 		return -errno;
-	if (!r->free || !r->next || !r->cookie || !r->span || !r->log)
+	if (!r->free || !r->next || !r->cookie || !r->span || !r->bytes || !r->order || !r->log)
 		return -ENOMEM;
 	if (r->chain)
 		r->table = a->linear + r->table_off;
@@ -52,6 +55,7 @@ int ring_init(struct ring *r, const struct arena *a, bool device_writes)
 	/* The lowest numbers are used first */
 	for (i = 0; i < r->size; i++) {
 		r->cookie[i] = COOKIE_NONE;
+		r->span[i] = 1;
 		r->free[i] = (uint16_t)(r->size - 1 - i);
 	}
 	r->n_free = r->size;
@@ -72,6 +76,8 @@ void ring_free(struct ring *r)
 	free(r->next);
 	free(r->cookie);
 	free(r->span);
+	free(r->bytes);
+	free(r->order);
 	free(r->log);
 	memset(r, 0, sizeof(*r));
 }

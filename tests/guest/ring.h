@@ -119,7 +119,9 @@ static inline void ring_publish(struct ring *r)
  */
 static inline uint32_t ring_used_count(struct ring *r)
 {
-	return r->packed ? packed_used_count(r) : split_used_count(r);
+	if (r->packed)
+		return packed_used_count(r);
+	return r->in_order ? split_read(r) : split_used_count(r);
 }
 
 /**
@@ -129,7 +131,8 @@ static inline uint32_t ring_used_count(struct ring *r)
  */
 static inline uint32_t ring_peek(const struct ring *r, unsigned int ahead)
 {
-	uint32_t id = r->packed ? packed_peek(r, ahead) : split_peek(r, ahead);
+	uint32_t id = r->packed || r->in_order ? r->log[(r->log_head + ahead) & (r->size - 1)].id
+					       : split_peek(r, ahead);
 
 	return id < r->size ? r->cookie[id] : COOKIE_NONE;
 }
@@ -145,7 +148,8 @@ static inline uint32_t ring_peek(const struct ring *r, unsigned int ahead)
  */
 static inline uint32_t ring_take(struct ring *r, uint32_t *ret_len)
 {
-	struct vring_used_elem e = r->packed ? packed_take(r) : split_take(r);
+	struct vring_used_elem e =
+		r->packed || r->in_order ? r->log[r->log_head++ & (r->size - 1)] : split_take(r);
 
 	*ret_len = e.len;
 	if (id_outstanding(r, e.id))

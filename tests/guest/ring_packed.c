@@ -49,20 +49,25 @@ static void add_indirect(struct ring *r, const struct seg *segs, unsigned int n,
 	uint16_t id = id_take(r);
 	struct vring_packed_desc *t =
 		(struct vring_packed_desc *)r->table + (uint64_t)id * r->chain;
+	uint32_t bytes = 0;
 	unsigned int i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		t[i] = (struct vring_packed_desc){
 			.addr = segs[i].addr, .len = segs[i].len, .flags = r->write};
+		bytes += segs[i].len;
+	}
 	r->next[id] = id;
 	r->cookie[id] = cookie;
 	r->span[id] = 1;
+	order_put(r, id, bytes);
 	packed_write(r, table_of(r, id), n * (uint32_t)sizeof(*t), id, VRING_DESC_F_INDIRECT);
 }
 
 void packed_add_chain(struct ring *r, const struct seg *segs, unsigned int n, uint32_t cookie)
 {
 	uint16_t id = 0, before = 0;
+	uint32_t bytes = 0;
 	unsigned int i;
 
 	if (n <= r->chain) {
@@ -74,22 +79,36 @@ void packed_add_chain(struct ring *r, const struct seg *segs, unsigned int n, ui
 		r->next[id] = i ? before : id;
 		packed_write(r, segs[i].addr, segs[i].len, id,
 			     (uint16_t)(r->write | (i + 1 < n ? VRING_DESC_F_NEXT : 0)));
+		bytes += segs[i].len;
 	}
 	r->cookie[id] = cookie;
 	r->span[id] = (uint16_t)n;
+	order_put(r, id, bytes);
+}
+
+/**
+ * used_span() - Entries that a used descriptor stands for
+ * @order:	With IN_ORDER, place in the queue of what is used next; moved on
+ */
+static uint16_t used_span(const struct ring *r, uint16_t id, uint32_t *order)
+{
+	uint32_t slots = 0;
+
+	if (r->in_order)
+		slots = order_span(r, *order, id, order);
+	else if (id_outstanding(r, id))
+		slots = r->span[id];
+	return slots ? (uint16_t)slots : 1;
 }
 
 uint32_t packed_pending(const struct ring *r, uint32_t *cookies, uint32_t max)
 {
+	uint32_t order = r->order_head, n = 0;
 	uint16_t idx = r->last_used, flags;
-	uint32_t n = 0;
 
 	/* Past what it has used since we read last */
-	while (idx != r->published && packed_is_used(r, idx, &flags)) {
-		uint16_t id = packed_slot(r, idx)->id;
-
-		idx += id_outstanding(r, id) ? r->span[id] : 1;
-	}
+	while (idx != r->published && packed_is_used(r, idx, &flags))
+		idx += used_span(r, packed_slot(r, idx)->id, &order);
 	/* Ids of entries that end no chain have no cookie */
 	for (; idx != r->published && n < max; idx++) {
 		uint16_t id = packed_slot(r, idx)->id;

@@ -90,6 +90,7 @@ static inline void packed_add(struct ring *r, uint64_t addr, uint32_t len, uint3
 	r->next[id] = id;
 	r->cookie[id] = cookie;
 	r->span[id] = 1;
+	order_put(r, id, len);
 	packed_write(r, addr, len, id, r->write);
 }
 
@@ -150,31 +151,23 @@ static inline uint32_t packed_used_count(struct ring *r)
 {
 	uint16_t flags;
 
-	while (r->last_used != r->published && r->log_tail - r->log_head < r->size &&
+	while (r->last_used != r->published && log_count(r) < r->size &&
 	       packed_is_used(r, r->last_used, &flags)) {
 		const struct vring_packed_desc *d = packed_slot(r, r->last_used);
-		uint16_t id = d->id;
-
 		/* The length of what was not written means nothing (2.8.5) */
-		r->log[r->log_tail++ & (r->size - 1)] = (struct vring_used_elem){
-			.id = id,
+		struct vring_used_elem e = {
+			.id = d->id,
 			.len = flags & VRING_DESC_F_WRITE ? d->len : 0,
 		};
-		r->last_used += id_outstanding(r, id) ? r->span[id] : 1;
+
+		if (r->in_order) {
+			r->last_used += order_log(r, e, (uint16_t)(r->published - r->last_used));
+			continue;
+		}
+		log_put(r, e.id, e.len);
+		r->last_used += id_outstanding(r, e.id) ? r->span[e.id] : 1;
 	}
-	return r->log_tail - r->log_head;
-}
-
-/** packed_peek() - Id of a used entry further on */
-static inline uint32_t packed_peek(const struct ring *r, unsigned int ahead)
-{
-	return r->log[(r->log_head + ahead) & (r->size - 1)].id;
-}
-
-/** packed_take() - The next used entry */
-static inline struct vring_used_elem packed_take(struct ring *r)
-{
-	return r->log[r->log_head++ & (r->size - 1)];
+	return log_count(r);
 }
 
 /** packed_arm() - Ask to be called for the next used entry */

@@ -33,14 +33,17 @@ static void add_indirect(struct ring *r, const struct seg *segs, unsigned int n,
 	uint16_t id = id_take(r);
 	struct vring_desc *t = (struct vring_desc *)r->table + (uint64_t)id * r->chain;
 	unsigned int i;
+	uint32_t bytes = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		t[i] = (struct vring_desc){
 			.addr = segs[i].addr,
 			.len = segs[i].len,
 			.flags = r->write | (i + 1 < n ? VRING_DESC_F_NEXT : 0),
 			.next = (uint16_t)(i + 1),
 		};
+		bytes += segs[i].len;
+	}
 	r->next[id] = id;
 	r->cookie[id] = cookie;
 	r->desc[id] = (struct vring_desc){
@@ -48,31 +51,36 @@ static void add_indirect(struct ring *r, const struct seg *segs, unsigned int n,
 		.len = n * (uint32_t)sizeof(*t),
 		.flags = VRING_DESC_F_INDIRECT,
 	};
-	split_offer(r, id);
+	split_offer(r, id, bytes);
 }
 
 void split_add_chain(struct ring *r, const struct seg *segs, unsigned int n, uint32_t cookie)
 {
-	uint16_t id = 0, link = 0;
+	uint16_t head, id, link;
+	uint32_t bytes = 0;
 	unsigned int i;
 
 	if (n <= r->chain) {
 		add_indirect(r, segs, n, cookie);
 		return;
 	}
-	/* From the end, so that each knows its successor */
-	for (i = n; i-- > 0; link = id) {
-		id = id_take(r);
-		r->next[id] = i + 1 < n ? link : id;
+	/* IN_ORDER: each link leads to the next descriptor (2.7.5.2) */
+	head = id_take(r);
+	for (i = 0, id = head; i < n; i++, id = link) {
+		bool last = i + 1 == n;
+
+		link = last ? id : id_take(r);
+		r->next[id] = link;
 		r->desc[id] = (struct vring_desc){
 			.addr = segs[i].addr,
 			.len = segs[i].len,
-			.flags = r->write | (i + 1 < n ? VRING_DESC_F_NEXT : 0),
-			.next = i + 1 < n ? link : 0,
+			.flags = r->write | (last ? 0 : VRING_DESC_F_NEXT),
+			.next = last ? 0 : link,
 		};
+		bytes += segs[i].len;
 	}
-	r->cookie[id] = cookie;
-	split_offer(r, id);
+	r->cookie[head] = cookie;
+	split_offer(r, head, bytes);
 }
 
 uint32_t split_pending(const struct ring *r, uint32_t *cookies, uint32_t max)

@@ -10,6 +10,8 @@
  * (2.7.7, 2.7.10), in the entry behind its own ring.  A driver that polls leaves
  * its word where it is, so that it is called once in 2^16 entries.
  *
+ * With IN_ORDER a used entry is read once, with all it stands for, into the log.
+ *
  * ring.h says what each function is for.
  */
 #ifndef GUEST_RING_SPLIT_H
@@ -47,9 +49,11 @@ static inline const uint16_t *split_avail_event(const struct ring *r)
 
 /**
  * split_offer() - Write an available entry
+ * @bytes:	Of the chain
  */
-static inline void split_offer(struct ring *r, uint16_t id)
+static inline void split_offer(struct ring *r, uint16_t id, uint32_t bytes)
 {
+	order_put(r, id, bytes);
 	r->avail->ring[r->avail_idx++ & (r->size - 1)] = id;
 }
 
@@ -61,7 +65,7 @@ static inline void split_add(struct ring *r, uint64_t addr, uint32_t len, uint32
 	r->next[id] = id;
 	r->cookie[id] = cookie;
 	r->desc[id] = (struct vring_desc){.addr = addr, .len = len, .flags = r->write};
-	split_offer(r, id);
+	split_offer(r, id, len);
 }
 
 /**
@@ -94,6 +98,17 @@ static inline void split_publish(struct ring *r)
 static inline uint32_t split_used_count(const struct ring *r)
 {
 	return (uint16_t)(__atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE) - r->last_used);
+}
+
+/** split_read() - With IN_ORDER, read what came back */
+static inline uint32_t split_read(struct ring *r)
+{
+	uint16_t idx = __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
+
+	while (r->last_used != idx && log_count(r) < r->size)
+		r->last_used += order_log(r, r->used->ring[r->last_used & (r->size - 1)],
+					  (uint16_t)(idx - r->last_used));
+	return log_count(r);
 }
 
 /** split_peek() - Id of a used entry further on */
