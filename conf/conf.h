@@ -76,6 +76,7 @@ struct conf_cores {
  * @viommu:	Whether VIRTIO_F_ACCESS_PLATFORM is offered
  * @offloads:	Whether checksums and segmentation are offered
  * @gro:	and whether merged frames are
+ * @call_interval_us:	Least time between two interrupts of a ring, 0 for none
  * @wire:	Index into ports[]
  * @pin:	The only CPUs to poll its rings; among pmd.cores; none for any of them
  */
@@ -90,6 +91,7 @@ struct conf_guest {
 	bool viommu;
 	bool offloads;
 	bool gro;
+	uint32_t call_interval_us;
 	unsigned int wire;
 	struct conf_cores pin;
 };

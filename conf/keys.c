@@ -112,6 +112,11 @@ static const struct conf_key guest_keys[] = {
 	{"gro", &conf_type_flag, MEMBER(conf_guest, gro), .def = "yes",
 	 .help = "Whether TCP segments that arrive together are merged for a guest that takes "
 		 "large frames; needs offloads."},
+	{"call_interval_us", &conf_type_number, MEMBER(conf_guest, call_interval_us),
+	 RANGE(0, 10000), .def = "0",
+	 .help = "Microseconds between two interrupts of one ring at least: the first after a "
+		 "quiet time is raised at once, those that follow it too closely are raised "
+		 "together when the time is over; 0: each burst may raise one."},
 	{"wire", &conf_type_wire, MEMBER(conf_guest, wire),
 	 .help = "NAME of the [port.NAME] that this guest, and no other, is wired to."},
 	{"cores", &conf_type_pin, MEMBER(conf_guest, pin), RANGE(1, CONF_CORES_MAX), .def = "any",

@@ -111,6 +111,20 @@ static void device_publish(struct device *dev) CTL_ONLY
 			dev->conf->name);
 }
 
+/**
+ * ring_left() - Note where a ring is that nobody polls any more
+ * @dev:	Device
+ * @ring:	One of its rings
+ *
+ * The guest is not left waiting for a call: there may never be another burst.
+ */
+static void ring_left(struct device *dev, struct ring *ring) CTL_ONLY
+{
+	ring->base = vq_base(ring->vq);
+	if (vq_call_waits(ring->vq))
+		topology_call(dev->topo, ring->vq);
+}
+
 void device_stop(struct device *dev)
 {
 	bool was_running[DEVICE_RINGS_MAX], any = false;
@@ -124,7 +138,7 @@ void device_stop(struct device *dev)
 	device_publish(dev);
 	for (unsigned int i = 0; i < dev->n_rings; i++)
 		if (was_running[i])
-			dev->rings[i].base = vq_base(dev->rings[i].vq);
+			ring_left(dev, &dev->rings[i]);
 }
 
 void device_stop_ring(struct device *dev, struct ring *ring)
@@ -133,7 +147,7 @@ void device_stop_ring(struct device *dev, struct ring *ring)
 		return;
 	ring->running = false;
 	device_publish(dev);
-	ring->base = vq_base(ring->vq);
+	ring_left(dev, ring);
 }
 
 /**
@@ -189,6 +203,7 @@ static int ring_config(const struct device *dev, const struct ring *ring, struct
 		.used = ring->used,
 		.features = dev->features,
 		.call_fd = ring->call,
+		.call_interval_us = dev->conf->call_interval_us,
 		.session = dev->session,
 		.guest = (uint16_t)dev->index,
 		.size = ring->size,

@@ -396,6 +396,11 @@ unsigned int topology_core(const struct topology *topo, unsigned int port, unsig
 	return topo->conf->pmd.cores[strand_at(topo, port, queue)->thread];
 }
 
+void topology_call(struct topology *topo, struct vq *vq)
+{
+	pmd_call(topo->pmds, vq);
+}
+
 void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *frame)
 {
 	wire_post(strand_at(topo, port, 0)->wire, frame);

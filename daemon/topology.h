@@ -88,6 +88,13 @@ void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
 int topology_publish(struct topology *topo) CTL_ONLY;
 
 /**
+ * topology_call() - Have the interrupt made that waits in a ring
+ * @topo:	Topology
+ * @vq:		Ring that was taken away, published
+ */
+void topology_call(struct topology *topo, struct vq *vq) CTL_ONLY;
+
+/**
  * topology_send() - Have a frame of our own sent by a port
  * @topo:	Topology
  * @port:	Index of the port

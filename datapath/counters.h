@@ -19,6 +19,7 @@
 	X(hits, "addresses the IOTLB translated")                                         \
 	X(misses, "addresses that had to be asked of the front-end")                      \
 	X(calls, "interrupts raised in the guest")                                        \
+	X(calls_delayed, "interrupts that waited for the interval between two")           \
 	X(no_mbuf, "bursts cut short because the mbuf pool was empty")                    \
 	X(drop_too_big, "frames larger than the guest's buffers or than allowed")         \
 	X(drop_runt, "frames shorter than an Ethernet header")                            \

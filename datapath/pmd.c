@@ -28,6 +28,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include "datapath/pmd_watch.h"
+#include "datapath/vq_call.h"
 #include "datapath/wire.h"
 #include "iotlb/quiesce.h"
 
@@ -49,6 +50,8 @@ enum pmd_state { PMD_STARTING, PMD_RUNNING, PMD_FAILED, PMD_ENDED };
  * struct pmd - One thread
  * @list:	Written by the control thread (publish), read by this one (observe)
  * @stop:	Written by the control thread
+ * @parting:	Ring whose waiting call is to be made, or NULL; the control thread
+ *		hands it over, this one hands it back
  * @set:	The set it belongs to
  * @id:		pthread, for the control thread
  * @core:	CPU number
@@ -60,6 +63,7 @@ enum pmd_state { PMD_STARTING, PMD_RUNNING, PMD_FAILED, PMD_ENDED };
 struct pmd {
 	struct poll_list *_Atomic list;
 	atomic_bool stop;
+	struct vq *_Atomic parting;
 	struct pmd_set *set;
 	pthread_t id;
 	unsigned int core;
@@ -94,6 +98,25 @@ struct pmd_set {
 static struct poll_list empty_list;
 
 /**
+ * pmd_poll_entry() - Move what there is, and make the calls that are due
+ * @e:	Entry
+ */
+static inline void pmd_poll_entry(const struct poll_entry *e) PMD_ONLY
+{
+	uint64_t now = rte_rdtsc();
+
+	wire_poll(e->wire, e->to_guest, e->from_guest, now);
+	if (likely(e->to_guest))
+		vq_call_poll(e->to_guest, now);
+	if (likely(e->from_guest))
+		vq_call_poll(e->from_guest, now);
+	if (unlikely(e->discard)) {
+		wire_discard(e->wire, e->discard, now);
+		vq_call_poll(e->discard, now);
+	}
+}
+
+/**
  * pmd_poll() - Go through a list once, or until it is replaced
  * @pmd:	Thread
  * @list:	List just observed
@@ -103,11 +126,7 @@ static void pmd_poll(struct pmd *pmd, struct poll_list *list) PMD_ONLY
 	struct rte_rcu_qsbr *qsbr = pmd->set->qsbr;
 
 	for (unsigned int i = 0; i < list->n; i++) {
-		const struct poll_entry *e = &list->entries[i];
-
-		wire_poll(e->wire, e->to_guest, e->from_guest, rte_rdtsc());
-		if (unlikely(e->discard))
-			wire_discard(e->wire, e->discard, rte_rdtsc());
+		pmd_poll_entry(&list->entries[i]);
 		rte_rcu_qsbr_quiescent(qsbr, pmd->index);
 		/* Pairs with the release in pmd_publish() */
 		if (unlikely(atomic_load_explicit(&pmd->list, memory_order_acquire) != list))
@@ -120,6 +139,20 @@ static void pmd_poll(struct pmd *pmd, struct poll_list *list) PMD_ONLY
 }
 
 /**
+ * pmd_part() - Make the call of a ring that was taken away
+ * @pmd:	Thread
+ */
+static void pmd_part(struct pmd *pmd) PMD_ONLY
+{
+	/* Pairs with the release in pmd_call() */
+	struct vq *vq = atomic_load_explicit(&pmd->parting, memory_order_acquire);
+
+	vq_call_now(vq);
+	/* Pairs with the acquire there: the ring goes back */
+	atomic_store_explicit(&pmd->parting, NULL, memory_order_release);
+}
+
+/**
  * pmd_loop() - Poll until told to stop
  * @pmd:	Thread
  */
@@ -128,6 +161,8 @@ static void pmd_loop(struct pmd *pmd) PMD_ONLY
 	while (likely(!atomic_load_explicit(&pmd->stop, memory_order_relaxed))) {
 		/* Pairs with the release in pmd_publish() */
 		pmd_poll(pmd, atomic_load_explicit(&pmd->list, memory_order_acquire));
+		if (unlikely(atomic_load_explicit(&pmd->parting, memory_order_relaxed)))
+			pmd_part(pmd);
 		__atomic_store_n(&pmd->heartbeat, pmd->heartbeat + 1, __ATOMIC_RELAXED);
 	}
 }
@@ -288,6 +323,7 @@ static struct pmd_set *pmd_set_alloc(const unsigned int *cores, unsigned int n)
 
 		atomic_init(&pmd->list, &empty_list);
 		atomic_init(&pmd->stop, false);
+		atomic_init(&pmd->parting, NULL);
 		atomic_init(&pmd->state, PMD_STARTING);
 		pmd->set = set;
 		pmd->core = cores[i];
@@ -427,6 +463,18 @@ void pmd_synchronize(struct pmd_set *set)
 {
 	quiesce(set->qsbr);
 	pmd_free_retired(set);
+}
+
+void pmd_call(struct pmd_set *set, struct vq *vq)
+{
+	struct pmd *pmd = &set->threads[0];
+	unsigned int tries = 0;
+
+	/* Pairs with the acquire in pmd_part(): the ring as it was left */
+	atomic_store_explicit(&pmd->parting, vq, memory_order_release);
+	/* Pairs with the release there */
+	while (atomic_load_explicit(&pmd->parting, memory_order_acquire))
+		quiesce_relax(tries++);
 }
 
 uint64_t pmd_heartbeat(const struct pmd_set *set, unsigned int thread)

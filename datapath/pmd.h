@@ -21,9 +21,13 @@
  *     and observed L2                     the round is over or it changed
  *   free L1
  *
+ * What only a poll-mode thread may do though no list names the ring any more,
+ * the call that waits in it (vq_call.h), the control thread asks one of them for.
+ *
  * Threads
  * -------
- *   pmd_set_*, pmd_publish, pmd_synchronize   control thread (CTL_ONLY)
+ *   pmd_set_*, pmd_publish, pmd_synchronize,
+ *   pmd_call                                  control thread (CTL_ONLY)
  *   the loop                                  its own thread (PMD_ONLY)
  *   pmd_heartbeat                             any thread
  */
@@ -104,6 +108,15 @@ int pmd_publish(struct pmd_set *set, unsigned int thread, const struct poll_entr
  * @set:	Set
  */
 void pmd_synchronize(struct pmd_set *set) CTL_ONLY;
+
+/**
+ * pmd_call() - Have the interrupt made that waits in a ring
+ * @set:	Set
+ * @vq:		Virtqueue in no poll list, a grace period ago
+ *
+ * Returns when it is made.
+ */
+void pmd_call(struct pmd_set *set, struct vq *vq) CTL_ONLY;
 
 /**
  * pmd_heartbeat() - A counter that moves while the thread does

@@ -39,7 +39,7 @@ int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 	}
 	vq->tlb = tlb;
 	vq->misses = misses;
-	vq->retry_tsc = rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000;
+	vq->retry_tsc = (uint32_t)(rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000);
 	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false, false);
 	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false, false);
 	atomic_init(&vq->call_fd, -1);
@@ -154,7 +154,8 @@ static uint32_t offloads_in(const struct vq_config *cfg)
 int vq_start(struct vq *vq, const struct vq_config *cfg)
 {
 	bool mergeable = vq_has(cfg, VIRTIO_NET_F_MRG_RXBUF);
-	int err = vq_start_check(vq, cfg);
+	int err =
+		cfg->call_interval_us > VQ_CALL_INTERVAL_MAX_US ? -EINVAL : vq_start_check(vq, cfg);
 
 	if (err)
 		return err;
@@ -182,6 +183,9 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->quiet = false;
 	vq->judged = false;
 	vq->asked_areas = false;
+	vq->call_tsc = (uint32_t)(rte_get_tsc_hz() * cfg->call_interval_us / 1000000);
+	vq->call_waits = 0;
+	vq->call_at = 0;
 	vq_set_call(vq, cfg->call_fd);
 	iotlb_hints_init(&vq->hints);
 	atomic_store_explicit(&vq->state, VQ_RUNNING, memory_order_relaxed);
@@ -197,8 +201,13 @@ uint32_t vq_base(const struct vq *vq)
 
 void vq_set_call(struct vq *vq, int fd)
 {
-	/* Pairs with the acquire in vq_notify() */
+	/* Pairs with the acquire in call_make() */
 	atomic_store_explicit(&vq->call_fd, fd, memory_order_release);
+}
+
+bool vq_call_waits(const struct vq *vq)
+{
+	return vq->call_waits;
 }
 
 const struct vq_counters *vq_counters(const struct vq *vq)

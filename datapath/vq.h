@@ -48,6 +48,8 @@ struct miss_queue;
 #define VQ_SIZE_MAX  32768 /* virtio 1.2, 2.7 */
 #define VQ_FRAME_MAX 65535 /* longest frame taken from a guest, in bytes */
 
+#define VQ_CALL_INTERVAL_MAX_US 10000
+
 /**
  * struct vq_config - What the front-end said about a ring, all of it untrusted
  * @size:	Entries up to VQ_SIZE_MAX, a power of two unless packed
@@ -62,6 +64,8 @@ struct miss_queue;
  * @features:	Negotiated virtio feature bits
  * @call_fd:	eventfd to interrupt the guest with, non-blocking, or -1; stays
  *		the caller's
+ * @call_interval_us:	Least time between two interrupts, at most
+ *		VQ_CALL_INTERVAL_MAX_US; 0: none (vq_call.h)
  * @guest:	Guest number, for misses
  * @session:	Life of the device, for misses
  * @index:	Virtqueue index; even: towards the guest, odd: from it
@@ -72,6 +76,7 @@ struct vq_config {
 	uint64_t used;
 	uint64_t features;
 	int call_fd;
+	uint32_t call_interval_us;
 	uint32_t session;
 	uint16_t guest;
 	uint32_t base;
@@ -121,6 +126,20 @@ uint32_t vq_base(const struct vq *vq) CTL_ONLY;
  * @fd:	New descriptor or -1; the old one may be closed after a grace period
  */
 void vq_set_call(struct vq *vq, int fd) CTL_ONLY;
+
+/**
+ * vq_call_waits() - Whether an interrupt is yet to be made
+ * @vq:	Virtqueue, in no poll list: pmd_call() makes it
+ */
+bool vq_call_waits(const struct vq *vq);
+
+/**
+ * vq_call_now() - Make the interrupt that waits, wanted or not
+ * @vq:	Virtqueue, polled by nobody
+ *
+ * Does not look into the guest's memory.
+ */
+void vq_call_now(struct vq *vq) PMD_ONLY;
 
 /**
  * vq_counters() - The ring's counters, to be read with COUNTER_READ()

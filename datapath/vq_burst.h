@@ -61,11 +61,12 @@ bool vq_burst_open(struct vq *vq, struct vq_burst *b) PMD_ONLY;
 bool vq_avail_refresh(struct vq *vq, struct vq_burst *b) PMD_ONLY;
 
 /**
- * vq_notify() - Interrupt the guest unless it asked not to be
+ * vq_notify() - Interrupt the guest unless it asked not to be (vq_call.h)
  * @vq:		Virtqueue that just moved on to vq->next
- * @old:	Where it was before
+ * @moved:	by so many positions, at least 1
+ * @now:	rte_rdtsc() of this round
  */
-void vq_notify(struct vq *vq, uint16_t old) PMD_ONLY;
+void vq_notify(struct vq *vq, uint16_t moved, uint64_t now) PMD_ONLY;
 
 /**
  * vq_burst_ready() - Start a call, in either layout
@@ -143,7 +144,7 @@ static __rte_always_inline void vq_burst_end(struct vq *vq, struct vq_burst *b, 
 		vq->next = (uint16_t)(vq->next + b->done);
 		/* Pairs with the guest's acquire of the used index */
 		atomic_store_explicit(b->used_idx, vq->next, memory_order_release);
-		vq_notify(vq, (uint16_t)(vq->next - b->done));
+		vq_notify(vq, b->done, now);
 		vq_burst_count(vq, b);
 	}
 	if (unlikely(b->missed))

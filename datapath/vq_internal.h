@@ -184,8 +184,9 @@ struct vq {
 	uint8_t packed; /* VIRTIO_F_RING_PACKED was negotiated */
 	uint32_t session;
 	_Atomic int call_fd;
-	uint32_t offloads; /* negotiated features that make headers count, all below bit 32 */
-	uint64_t retry_tsc;
+	uint32_t offloads;  /* negotiated features that make headers count, all below bit 32 */
+	uint32_t retry_tsc; /* VQ_MISS_RETRY_US */
+	uint32_t call_tsc;  /* least time between two calls; 0: none */
 
 	/* run */
 	_Atomic uint32_t state __rte_cache_aligned; /* enum vq_state; read by control too */
@@ -194,14 +195,16 @@ struct vq {
 	uint16_t avail_seen;   /* the guest's available index when last read */
 	uint16_t ahead;	       /* available index, packed: seq, the look-ahead got to */
 	bool wrap;	       /* packed: wrap counter at next */
-	bool quiet;	       /* the guest was told not to kick */
-	bool judged;	       /* a used_event was compared since the start */
-	bool asked_areas;      /* the ring's own pages were asked for */
+	bool quiet : 1;	       /* the guest was told not to kick */
+	bool judged : 1;       /* a used_event was compared since the start */
+	bool asked_areas : 1;  /* the ring's own pages were asked for */
+	uint16_t call_waits;   /* positions since the burst whose call waits; 0: none does */
 	uint64_t sleep_fills;  /* iotlb_fills() before the burst that missed */
 	uint64_t sleep_until;  /* TSC */
 	uint64_t ahead_until;  /* TSC; from then on misses are posted anew */
 	struct vq_seg *segs;   /* 2 * VQ_CHAIN_MAX, scratch */
 	struct vq_back *backs; /* VQ_BACKS, scratch */
+	uint64_t call_at;      /* TSC; before then no call is made; 0: none was made yet */
 
 	/* area */
 	struct vq_area desc __rte_cache_aligned;

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vq_notify.c - The ring's indexes and flags: what guest and device tell each other
+/* vq_notify.c - What the guest tells of its ring, and whether it is to kick
  *
- * See vq_burst.h for the handshake.
+ * See vq_burst.h for the handshake; interrupts the other way are in vq_call.c.
  */
-#include <errno.h>
-#include <unistd.h>
-
-#include <rte_atomic.h>
-
 #include "datapath/vq_burst.h"
 
 /**
@@ -99,83 +94,4 @@ void vq_break(struct vq *vq)
 {
 	COUNTER_ADD(vq->counters.err_ring, 1);
 	atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
-}
-
-/**
- * notify_wanted() - Whether the guest wants an interrupt for what it got
- * @vq:		Virtqueue whose used index was just stored
- * @old:	Index that was stored before
- *
- * What the guest says is a hint: when it cannot be read now an interrupt too
- * many is right, one too few is not.  So is the first one after a start: who
- * had the ring before may have published without interrupting.
- */
-static bool notify_wanted(struct vq *vq, uint16_t old) PMD_ONLY
-{
-	uint8_t *p = vq_area_at(vq, &vq->avail,
-				vq->event_idx ? VQ_USED_EVENT(vq->size) : VQ_AVAIL_FLAGS, 2);
-	bool first = !vq->judged;
-	uint16_t word;
-
-	if (!p || (uintptr_t)p & 1)
-		return true;
-	word = atomic_load_explicit((_Atomic uint16_t *)(void *)p, memory_order_relaxed);
-	if (!vq->event_idx)
-		return !(word & VRING_AVAIL_F_NO_INTERRUPT);
-	vq->judged = true;
-	return first || vring_need_event(word, vq->next, old);
-}
-
-/**
- * notify_wanted_packed() - notify_wanted() for a packed ring
- * @vq:		Virtqueue that just moved on to vq->next
- * @old:	Slot it was at before, negative if the ring wrapped since
- *
- * Virtio 1.2, 2.8.10.  A slot of the other wrap counter is one lap behind.
- */
-static bool notify_wanted_packed(struct vq *vq, uint16_t old) PMD_ONLY
-{
-	uint8_t *p = vq_area_at(vq, &vq->avail, 0, 4);
-	bool first = !vq->judged;
-	uint16_t flags, event;
-	uint32_t word;
-
-	if (!p || (uintptr_t)p & 3)
-		return true;
-	word = atomic_load_explicit((_Atomic uint32_t *)(void *)p, memory_order_relaxed);
-	flags = word >> 16 & 3;
-	if (flags == VRING_PACKED_EVENT_FLAG_DISABLE)
-		return false;
-	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !vq->event_idx)
-		return true;
-	vq->judged = true;
-	event = word & ~(1u << VRING_PACKED_EVENT_F_WRAP_CTR);
-	if (!(word >> VRING_PACKED_EVENT_F_WRAP_CTR & 1) != !vq->wrap)
-		event = (uint16_t)(event - vq->size);
-	return first || vring_need_event(event, vq->next, old);
-}
-
-void vq_notify(struct vq *vq, uint16_t old)
-{
-	static const uint64_t one = 1;
-	int fd;
-
-	/* Orders the store of the used index before the load of what the guest
-	 * wants: both sides store, then look, so one of them sees the other
-	 */
-	rte_smp_mb();
-	if (!(vq->packed ? notify_wanted_packed(vq, old) : notify_wanted(vq, old)))
-		return;
-	/* Pairs with the release in vq_set_call() */
-	fd = atomic_load_explicit(&vq->call_fd, memory_order_acquire);
-	if (fd < 0)
-		return;
-	/* A full eventfd is an interrupt that is pending already; one that was made
-	 * to block stops its ring, because it stops this thread (pmd_watch.h) */
-	if (write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one)) {
-		COUNTER_ADD(vq->counters.calls, 1);
-	} else if (unlikely(errno == EINTR)) {
-		COUNTER_ADD(vq->counters.err_call, 1);
-		atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
-	}
 }

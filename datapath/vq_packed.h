@@ -355,8 +355,7 @@ static __rte_always_inline void vq_packed_end(struct vq *vq, struct vq_burst *b,
 		vq->seq = (uint16_t)(vq->seq + b->pos.moved);
 		/* Pairs with the guest's acquire of these flags */
 		atomic_store_explicit(b->first, b->first_used, memory_order_release);
-		/* Behind a wrap this is negative, as vring_need_event() wants it */
-		vq_notify(vq, (uint16_t)(b->pos.at - b->pos.moved));
+		vq_notify(vq, b->pos.moved, now);
 		vq_burst_count(vq, b);
 	}
 	if (unlikely(b->missed))

@@ -416,6 +416,35 @@ static void test_set_vring_call_changed_while_running(void **state)
 	close(b);
 }
 
+/* A guest whose ring is stopped while an interrupt waits is not left without it */
+static void test_get_vring_base_makes_the_call_that_waits(void **state)
+{
+	struct conf_guest *gc = (struct conf_guest *)(uintptr_t)fixture.guests[VM1].conf;
+	int fd = front_open(VM1), call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct vu_vring_state s = {.index = 1};
+	struct vu_msg reply;
+	uint16_t sent = 0;
+	uint64_t n;
+
+	(void)state;
+	gc->call_interval_us = VQ_CALL_INTERVAL_MAX_US;
+	front_negotiate(fd, FEATURES);
+	for (unsigned int i = 0; i < 10; i++) {
+		front_ring(fd, 1, sent, false, call);
+		guest_offer(1, sent++, 1, false, false);
+		assert_true(take_event(call) > 0);
+		guest_offer(1, sent++, 1, false, false);
+		SERVE_UNTIL(guest_used(1) == sent);
+		front_send(fd, VU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
+		assert_true(front_receive(fd, &reply));
+		assert_int_equal(reply.payload.state.num, sent);
+		assert_int_equal(read(call, &n, sizeof(n)), sizeof(n));
+	}
+	assert_true(COUNTER_READ(vq_counters(ring(1)->vq)->calls_delayed) > 0);
+	gc->call_interval_us = 0;
+	close(call);
+}
+
 /*
  * The descriptor is the front-end's as well: it can make it block again and fill
  * it.  The thread that interrupts the guest must not stay in there.
@@ -572,6 +601,7 @@ int main(void)
 		GATE_TEST(test_get_vring_base_never_ran),
 		GATE_TEST(test_get_vring_base_of_a_transmit_ring),
 		GATE_TEST(test_set_vring_call_changed_while_running),
+		GATE_TEST(test_get_vring_base_makes_the_call_that_waits),
 		GATE_TEST(test_set_vring_call_made_to_block),
 		GATE_TEST(test_set_vring_kick_again),
 		GATE_TEST(test_ring_broken_by_the_guest),
