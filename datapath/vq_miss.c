@@ -155,20 +155,26 @@ static bool ask_chain(struct ask *ask, uint16_t idx) PMD_ONLY
 /**
  * ask_ahead() - Post what the available chains miss
  * @ask:	Round
+ *
+ * It goes on where the last round ended: what a frame waits for may be behind
+ * more chains than are looked at in one.
  */
 static void ask_ahead(struct ask *ask) PMD_ONLY
 {
 	struct vq *vq = ask->vq;
-	uint16_t n = RTE_MIN((uint16_t)(vq->avail_seen - vq->next), (uint16_t)VQ_AHEAD_HEADS);
-	uint16_t end = (uint16_t)(vq->next + n);
+	uint16_t there = (uint16_t)(vq->avail_seen - vq->next);
+	uint16_t skip = (uint16_t)(vq->ahead - vq->next);
 	bool known = true;
-	uint16_t idx;
+	uint16_t idx, n;
 
 	/* The ring may have gone on behind us, or have been passed by */
-	if ((int16_t)(vq->ahead - vq->next) < 0)
-		vq->ahead = vq->next;
+	if (skip > there)
+		skip = 0;
+	idx = (uint16_t)(vq->next + skip);
+	vq->ahead = idx;
+	n = RTE_MIN((uint16_t)(there - skip), (uint16_t)VQ_AHEAD_HEADS);
 	ask->b->budget = VQ_WALK_BUDGET;
-	for (idx = vq->ahead; (int16_t)(end - idx) > 0 && ask->b->budget > 0; idx++) {
+	for (; n-- && ask->b->budget > 0; idx++) {
 		known &= ask_chain(ask, idx);
 		if (ask->full)
 			return;

@@ -276,6 +276,37 @@ static void test_vq_looks_ahead(void **state)
 	scene_close(&s);
 }
 
+/* A frame that needs more chains than one round looks at gets all it misses */
+static void test_vq_looks_ahead_of_a_long_frame(void **state)
+{
+	struct miss got[300];
+	struct rte_mbuf *m;
+	struct scene s;
+	uint64_t now;
+
+	(void)state;
+	scene_open(&s, 0, 100, 24, V1 | MRG | INDIRECT);
+	map_ring(&s);
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(m);
+	/* 84 chains, header included */
+	assert_non_null(rte_pktmbuf_append(m, 2000));
+	for (now = 1000; now < 1010; now++) {
+		unsigned int n;
+
+		thread_role_assume(&pmd_role);
+		if (vq_push(s.r->vq, &m, 1, now))
+			break;
+		n = drain(&s, got, 300);
+		assert_true(n > 0);
+		for (unsigned int i = 0; i < n; i++)
+			mg_map_at(s.g, got[i].iova);
+	}
+	assert_true(now < 1010);
+	rte_pktmbuf_free(m);
+	scene_close(&s);
+}
+
 /* Indirect tables first, and when one is there, the buffers it names */
 static void test_vq_looks_ahead_in_tables(void **state)
 {
@@ -471,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_miss_threads),
 		cmocka_unit_test(test_vq_asks_for_its_areas),
 		cmocka_unit_test(test_vq_looks_ahead),
+		cmocka_unit_test(test_vq_looks_ahead_of_a_long_frame),
 		cmocka_unit_test(test_vq_looks_ahead_in_tables),
 		cmocka_unit_test(test_vq_sleeps),
 		cmocka_unit_test(test_vq_miss_queue_full),
