@@ -106,3 +106,9 @@ void frame_header(uint8_t *f)
 	memcpy(f + 6, own_mac, 6);
 	memcpy(f + 12, &type, sizeof(type));
 }
+
+bool frame_ours(const uint8_t *f)
+{
+	return (!memcmp(f, peer_mac, 6) && !memcmp(f + 6, own_mac, 6)) ||
+	       (!memcmp(f, own_mac, 6) && !memcmp(f + 6, peer_mac, 6));
+}

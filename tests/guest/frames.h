@@ -3,6 +3,7 @@
 #ifndef GUEST_FRAMES_H
 #define GUEST_FRAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -47,5 +48,11 @@ enum frame_verdict frame_echo(uint8_t *f, size_t len);
  * @f:	Where to
  */
 void frame_header(uint8_t *f);
+
+/**
+ * frame_ours() - Whether a frame is from and to who frame_header() says, or back
+ * @f:	Ethernet header
+ */
+bool frame_ours(const uint8_t *f);
 
 #endif /* GUEST_FRAMES_H */

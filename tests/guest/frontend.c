@@ -25,6 +25,30 @@
 /* The driver is ready: ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK */
 #define STATUS_READY UINT64_C(0x0f)
 
+/* What --offloads asks for.  A driver that takes merged frames has buffers for
+ * them (virtio 1.2, 5.1.6.3.1); what a backend does not offer is done without.
+ */
+#define CSUM_FEATURES (BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM))
+#define TSO_FEATURES \
+	(BIT(VIRTIO_NET_F_HOST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN))
+#define GRO_FEATURES \
+	(BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN))
+#define GRO_BUF_MIN 65562
+
+/**
+ * wanted_offloads() - What --offloads asks for
+ */
+static uint64_t wanted_offloads(const struct options *opt)
+{
+	uint64_t f = opt->offloads == OFFLOADS_OFF ? 0 : CSUM_FEATURES;
+
+	if (opt->offloads == OFFLOADS_ALL)
+		f |= TSO_FEATURES;
+	if (opt->offloads == OFFLOADS_ALL && (opt->mergeable || opt->buf_size >= GRO_BUF_MIN))
+		f |= GRO_FEATURES;
+	return f;
+}
+
 /**
  * wanted_features() - What the options ask for
  */
@@ -46,7 +70,7 @@ static uint64_t wanted_features(const struct options *opt)
 		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	if (opt->pairs > 1)
 		f |= BIT(VIRTIO_NET_F_MQ);
-	return f;
+	return f | wanted_offloads(opt);
 }
 
 /**
@@ -69,6 +93,7 @@ static int features_check(const struct device *d, uint64_t offered)
 		{VIRTIO_F_RING_PACKED, "RING_PACKED"},
 		{VIRTIO_RING_F_EVENT_IDX, "EVENT_IDX"},
 		{VIRTIO_F_IN_ORDER, "IN_ORDER"},
+		{VIRTIO_NET_F_CSUM, "CSUM"},
 		{VIRTIO_F_ACCESS_PLATFORM, "ACCESS_PLATFORM (its vIOMMU support is off)"},
 	};
 	uint64_t missing = wanted_features(d->g->opt) & ~offered;
@@ -76,7 +101,8 @@ static int features_check(const struct device *d, uint64_t offered)
 
 	if (!d->g->opt->viommu && !d->g->opt->packed)
 		missing &= ~BIT(VIRTIO_F_VERSION_1);
-	missing &= ~BIT(VIRTIO_NET_F_MQ);
+	missing &= ~(BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_GUEST_CSUM) | TSO_FEATURES |
+		     GRO_FEATURES);
 	if (!missing)
 		return 0;
 	fprintf(stderr, "vunet-guest: %s: the backend does not offer", d->vu.path);

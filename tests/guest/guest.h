@@ -56,6 +56,18 @@ struct device {
  * @reordered:	verify: seen out of order
  * @corrupt:	verify: seen with other content
  * @foreign:	verify: not ours
+ * @hdr_errors:	Received virtio headers that do not describe their frames
+ * @csum_errors: --offloads: received checksums that are wrong
+ * @leaked:	--offloads: received frames that must not have been sent
+ * @tx_payload:	--offloads: bytes of streams sent
+ * @rx_payload:	and received
+ * @tx_segments: --offloads: frames that those sent become
+ * @tx_partial:	--offloads: frames sent without a checksum
+ * @tx_gso:	and those among them that are to be cut
+ * @rx_valid:	Frames received whose checksum the backend found right
+ * @rx_gso:	Frames received that were merged
+ * @tx_bad:	--bad-offloads: frames sent that contradict themselves
+ * @tx_too_big:	and frames to be cut into too large segments
  * @poison_checks:	Released pages looked at
  * @poison_violations:	Released pages that changed
  * @calls:	Interrupts that ended a sleep
@@ -73,6 +85,18 @@ struct stats {
 	uint64_t reordered;
 	uint64_t corrupt;
 	uint64_t foreign;
+	uint64_t hdr_errors;
+	uint64_t csum_errors;
+	uint64_t leaked;
+	uint64_t tx_payload;
+	uint64_t rx_payload;
+	uint64_t tx_segments;
+	uint64_t tx_partial;
+	uint64_t tx_gso;
+	uint64_t rx_valid;
+	uint64_t rx_gso;
+	uint64_t tx_bad;
+	uint64_t tx_too_big;
 	uint64_t poison_checks;
 	uint64_t poison_violations;
 	uint64_t calls;

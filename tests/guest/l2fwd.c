@@ -11,16 +11,53 @@
 
 #include "tests/guest/frames.h"
 #include "tests/guest/netdev.h"
+#include "tests/guest/stream.h"
+
+/**
+ * turn_header() - Make of what the backend said what we have to say
+ *
+ * A frame whose checksum is yet to be made, or that is to be cut, stays that.
+ * All else it said about the frame is nothing to tell the next.
+ */
+static void turn_header(struct guest *g, struct device *in, uint32_t id)
+{
+	static uint8_t f[FRAME_BYTES];
+	struct buf *b = &g->pool.bufs[id];
+	struct virtio_net_hdr h;
+	const char *why;
+	uint32_t len;
+
+	memcpy(&h, b->va, sizeof(h));
+	memset(b->va, 0, in->hdr);
+	if (!h.flags && !h.gso_type)
+		return;
+	len = frame_read(&g->pool, id, f) - in->hdr;
+	g->stats.rx_valid += h.flags == VIRTIO_NET_HDR_F_DATA_VALID;
+	g->stats.rx_gso += h.gso_type != VIRTIO_NET_HDR_GSO_NONE;
+	if (!stream_header_ok(f + in->hdr, len, &h, in->features, &why)) {
+		g->stats.hdr_errors++;
+		return;
+	}
+	if (!(h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return;
+	memcpy(b->va, &h, sizeof(h));
+	g->stats.tx_partial++;
+	g->stats.tx_gso += h.gso_type != VIRTIO_NET_HDR_GSO_NONE;
+}
 
 /**
  * turn() - Make a received frame ready to be sent
  *
  * Return: false when it is not to be sent
  */
-static inline bool turn(struct guest *g, struct device *in, struct buf *b, bool echo, bool swap)
+static inline bool turn(struct guest *g, struct device *in, uint32_t id, bool echo, bool swap)
 {
-	/* What the backend said about the frame is nothing to tell the next */
-	memset(b->va, 0, in->hdr);
+	struct buf *b = &g->pool.bufs[id];
+
+	if (g->opt->offloads)
+		turn_header(g, in, id);
+	else
+		memset(b->va, 0, in->hdr);
 	if (echo) {
 		enum frame_verdict v = frame_echo(
 			b->va + in->hdr, (b->len < BUF_ALIGN ? b->len : BUF_ALIGN) - in->hdr);
@@ -48,7 +85,7 @@ static bool forward(struct guest *g, struct device *in, struct device *out, unsi
 	tx_reclaim(out, pair);
 	n = rx_burst(in, pair, frames, g->opt->burst);
 	for (i = 0; i < n; i++) {
-		if (turn(g, in, &g->pool.bufs[frames[i]], echo, swap)) {
+		if (turn(g, in, frames[i], echo, swap)) {
 			frames[keep++] = frames[i];
 			continue;
 		}

@@ -79,6 +79,16 @@ static int pin(int cpu)
 }
 
 /**
+ * run_of() - What to do with frames
+ */
+static int (*run_of(const struct options *opt))(struct guest *)
+{
+	bool streams = opt->mode == MODE_TX || opt->mode == MODE_RX || opt->mode == MODE_VERIFY;
+
+	return streams && opt->offloads ? streams_run : runs[opt->mode];
+}
+
+/**
  * start() - Bring all devices up and give them their first buffers
  */
 static int start(struct guest *g)
@@ -109,7 +119,7 @@ static int run(struct guest *g)
 	if (err)
 		return err;
 	guest_begin(g);
-	g->error = runs[g->opt->mode](g);
+	g->error = run_of(g->opt)(g);
 	guest_end(g);
 	err = g->error;
 	for (i = 0; i < g->n_devices; i++) {

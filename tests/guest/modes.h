@@ -22,6 +22,9 @@ int rx_run(struct guest *g);
 /** verify_run() - Send numbered frames and expect them back */
 int verify_run(struct guest *g);
 
+/** streams_run() - With --offloads, in place of tx_run(), rx_run() and verify_run() */
+int streams_run(struct guest *g);
+
 /** snatch_run() - Receive while pages are taken away (--mode poison) */
 int snatch_run(struct guest *g);
 

@@ -410,6 +410,38 @@ void frame_free(struct guest *g, uint32_t frame)
 	}
 }
 
+void frame_write(const struct pool *p, uint32_t frame, uint32_t off, const void *src, uint32_t len)
+{
+	const uint8_t *at = src;
+
+	for (; len && frame != BUF_NONE; frame = p->bufs[frame].next) {
+		uint32_t room = p->bufs[frame].len, n;
+
+		if (off >= room) {
+			off -= room;
+			continue;
+		}
+		n = room - off < len ? room - off : len;
+		arena_write(p->arena, pool_off(p, frame) + off, at, n);
+		at += n;
+		len -= n;
+		off = 0;
+	}
+}
+
+uint32_t frame_read(const struct pool *p, uint32_t frame, uint8_t *dst)
+{
+	uint32_t len = 0;
+
+	for (; frame != BUF_NONE; frame = p->bufs[frame].next) {
+		if (len + p->bufs[frame].len > FRAME_BYTES)
+			return 0;
+		arena_read(p->arena, pool_off(p, frame), dst + len, p->bufs[frame].len);
+		len += p->bufs[frame].len;
+	}
+	return len;
+}
+
 uint32_t frame_len(const struct device *d, uint32_t frame)
 {
 	const struct buf *bufs = d->g->pool.bufs;

@@ -20,6 +20,9 @@
 
 #define BURST_MAX 256
 
+/* Longest frame there is, virtio header included */
+#define FRAME_BYTES (12 + 65535)
+
 /**
  * rx_refill() - Make free buffers available for receiving
  * @d:		Device
@@ -88,6 +91,26 @@ uint32_t frame_alloc(struct guest *g, uint32_t len);
  * @frame:	First buffer
  */
 void frame_free(struct guest *g, uint32_t frame);
+
+/**
+ * frame_write() - Copy into the buffers of a frame
+ * @p:		Pool
+ * @frame:	First buffer; the lengths of all are set
+ * @off:	Where in the frame, whose first byte is that of the virtio header
+ * @src:	From
+ * @len:	Bytes, no more than there is room for
+ */
+void frame_write(const struct pool *p, uint32_t frame, uint32_t off, const void *src, uint32_t len);
+
+/**
+ * frame_read() - Copy a frame out of its buffers
+ * @p:		Pool
+ * @frame:	First buffer
+ * @dst:	FRAME_BYTES
+ *
+ * Return: Its length, virtio header included, or 0 when it is too long
+ */
+uint32_t frame_read(const struct pool *p, uint32_t frame, uint8_t *dst);
 
 /**
  * frame_len() - Bytes of a frame, without its virtio header

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Headers of up to 90 bytes, and segments of 64 at least */
+#define SIZE_STREAMS_MIN 200
+
 #define N_ELEMS(a) (sizeof(a) / sizeof((a)[0]))
 
 enum kind {
@@ -41,6 +44,8 @@ static const struct choice maps[] = {{"static-demand", MAP_STATIC_DEMAND},
 				     {NULL, 0}};
 static const struct choice rings[] = {
 	{"scattered", RINGS_SCATTERED}, {"contiguous", RINGS_CONTIGUOUS}, {NULL, 0}};
+static const struct choice offloads[] = {
+	{"off", OFFLOADS_OFF}, {"csum", OFFLOADS_CSUM}, {"all", OFFLOADS_ALL}, {NULL, 0}};
 static const struct choice on_off[] = {{"off", 0}, {"on", 1}, {NULL, 0}};
 
 /**
@@ -128,6 +133,11 @@ static const struct spec specs[] = {
 	{"mergeable", 0, KIND_CHOICE, O(mergeable), 0, 0, 1, on_off, "mergeable receive buffers"},
 	{"indirect", 0, KIND_FLAG, O(indirect), 0, 0, 0, NULL, "use indirect descriptors"},
 	{"chain", 0, KIND_U32, O(chain), 1, 32, 1, NULL, "descriptors per buffer"},
+	{"offloads", 0, KIND_CHOICE, O(offloads), 0, 0, OFFLOADS_OFF, offloads,
+	 "leave checksums, and segments, to the backend: tx, rx and verify then are about "
+	 "TCP and UDP streams"},
+	{"bad-offloads", 0, KIND_FLAG, O(bad_offloads), 0, 0, 0, NULL,
+	 "send frames between them whose headers contradict themselves"},
 	{"icmpecho", 0, KIND_FLAG, O(icmpecho), 0, 0, 0, NULL, "l2fwd: answer ARP and ping"},
 	{"interrupts", 0, KIND_FLAG, O(interrupts), 0, 0, 0, NULL,
 	 "sleep when idle and ask for interrupts"},
@@ -351,8 +361,12 @@ static int check(const struct options *o)
 		why = "--scatter needs --aligned, a --buf-size that divides 4096, no --viommu";
 	else if (o->chain * 2 > o->ring_size && !o->indirect)
 		why = "--chain: longer than half the ring";
-	else if (o->size + 12 > o->buf_size &&
-		 (o->mode == MODE_TX || (o->mode == MODE_VERIFY && !o->mergeable)))
+	else if (o->bad_offloads && (!o->offloads || o->mode == MODE_L2FWD))
+		why = "--bad-offloads goes with --offloads in mode tx or verify";
+	else if (o->offloads && o->size < SIZE_STREAMS_MIN)
+		why = "--size: too short for the headers of --offloads";
+	else if (o->size + 12 > o->buf_size && ((o->mode == MODE_TX && !o->offloads) ||
+						(o->mode == MODE_VERIFY && !o->mergeable)))
 		why = "--size: larger than --buf-size less 12";
 	if (!why)
 		return 0;
@@ -426,7 +440,7 @@ int options_parse(int argc, char **argv, struct options *ret)
 		fprintf(stderr, "vunet-guest: '%s': options only, see --help\n", argv[optind]);
 		return -EINVAL;
 	}
-	if (ret->size_random && !size_given)
+	if ((ret->size_random || ret->offloads) && !size_given)
 		ret->size = 1514;
 	return check(ret);
 }

@@ -17,6 +17,7 @@
 
 enum guest_mode { MODE_L2FWD, MODE_TX, MODE_RX, MODE_VERIFY, MODE_POISON };
 enum guest_map { MAP_STATIC_DEMAND, MAP_STATIC_PUSH, MAP_DYNAMIC };
+enum guest_offloads { OFFLOADS_OFF, OFFLOADS_CSUM, OFFLOADS_ALL };
 enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
 
 /**
@@ -55,6 +56,8 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @mergeable:	Offer VIRTIO_NET_F_MRG_RXBUF
  * @indirect:	Offer and use VIRTIO_RING_F_INDIRECT_DESC
  * @chain:	Descriptors per buffer
+ * @offloads:	enum guest_offloads
+ * @bad_offloads:	Send frames with contradictory headers between the others
  * @icmpecho:	Answer ARP and ping in l2fwd
  * @interrupts:	Sleep on the call eventfds when idle
  * @interval:	Seconds between lines of rates, 0 for none
@@ -100,6 +103,8 @@ struct options {
 	uint32_t mergeable;
 	bool indirect;
 	uint32_t chain;
+	uint32_t offloads;
+	bool bad_offloads;
 	bool icmpecho;
 	bool interrupts;
 	uint32_t interval;

@@ -28,11 +28,15 @@ struct counter {
 	}
 
 static const struct counter counters[] = {
-	S(rx_frames, false),	    S(rx_bytes, false), S(tx_frames, false),
-	S(tx_bytes, false),	    S(dropped, false),	S(malformed, true),
-	S(echoed, false),	    S(lost, true),	S(reordered, true),
-	S(corrupt, true),	    S(foreign, false),	S(poison_checks, false),
-	S(poison_violations, true), S(calls, false),	S(calls_missed, true),
+	S(rx_frames, false),	    S(rx_bytes, false),	  S(tx_frames, false),
+	S(tx_bytes, false),	    S(dropped, false),	  S(malformed, true),
+	S(echoed, false),	    S(lost, true),	  S(reordered, true),
+	S(corrupt, true),	    S(foreign, false),	  S(poison_checks, false),
+	S(poison_violations, true), S(calls, false),	  S(calls_missed, true),
+	S(hdr_errors, true),	    S(csum_errors, true), S(leaked, true),
+	S(tx_payload, false),	    S(rx_payload, false), S(tx_segments, false),
+	S(tx_partial, false),	    S(tx_gso, false),	  S(rx_valid, false),
+	S(rx_gso, false),	    S(tx_bad, false),	  S(tx_too_big, false),
 };
 
 /**

@@ -22,8 +22,7 @@
 #include "tests/guest/netdev.h"
 #include "tests/guest/random.h"
 
-#define MAGIC	    UINT32_C(0x76756e74) /* "vunt" */
-#define FRAME_BYTES 65536
+#define MAGIC UINT32_C(0x76756e74) /* "vunt" */
 
 /* How long after the last arrival a missing frame is given up */
 #define PATIENCE_NS (2 * NS_PER_S)
@@ -92,17 +91,6 @@ static uint32_t window_of(const struct guest *g)
 }
 
 /**
- * scatter() - Copy a frame into its buffers
- */
-static void scatter(const struct pool *p, uint32_t id, const uint8_t *f)
-{
-	for (; id != BUF_NONE; id = p->bufs[id].next) {
-		arena_write(p->arena, pool_off(p, id), f, p->bufs[id].len);
-		f += p->bufs[id].len;
-	}
-}
-
-/**
  * pick_size() - Length of the next frame
  */
 static uint32_t pick_size(const struct options *opt, uint64_t *rng)
@@ -126,7 +114,7 @@ static bool send_one(struct guest *g, unsigned int pair, struct flow *flow, uint
 	if (id == BUF_NONE)
 		return false;
 	frame_make(f, d->hdr, len, (uint16_t)pair, flow->sent);
-	scatter(&g->pool, id, f);
+	frame_write(&g->pool, id, 0, f, d->hdr + len);
 	if (!tx_burst(d, pair, &id, 1)) {
 		frame_free(g, id);
 		return false;
@@ -151,24 +139,6 @@ static bool send_some(struct guest *g, unsigned int pair, struct flow *flow, uin
 			break;
 	}
 	return n;
-}
-
-/**
- * gather() - Copy a frame out of its buffers
- *
- * Return: Its length, virtio header included
- */
-static uint32_t gather(const struct pool *p, uint32_t id, uint8_t *f)
-{
-	uint32_t len = 0;
-
-	for (; id != BUF_NONE; id = p->bufs[id].next) {
-		if (len + p->bufs[id].len > FRAME_BYTES)
-			return 0;
-		arena_read(p->arena, pool_off(p, id), f + len, p->bufs[id].len);
-		len += p->bufs[id].len;
-	}
-	return len;
 }
 
 /**
@@ -207,7 +177,7 @@ static void account(struct guest *g, struct flow *flow, uint64_t seq)
 static void check_frame(struct guest *g, unsigned int pair, struct flow *flow, uint32_t id)
 {
 	static uint8_t f[FRAME_BYTES];
-	uint32_t hdr = g->devices[0].hdr, len = gather(&g->pool, id, f);
+	uint32_t hdr = g->devices[0].hdr, len = frame_read(&g->pool, id, f);
 	uint16_t type;
 	struct mark m;
 

@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from outcome import Skipped, expect, wait_for
+from outcome import Skipped, expect, expect_equal, wait_for
 from process import Process, run
 
 
@@ -61,6 +61,27 @@ class Namespace:
         need("ethtool")
         self.run("ethtool", "-K", interface, "tx", "off", "gso", "off", "tso", "off",
                  "gro", "off", check=False)
+
+    def counters(self):
+        """Return what its network stack has counted, {name: value}."""
+        found = {}
+        for name in ("snmp", "netstat"):
+            lines = self.run("cat", f"/proc/net/{name}").stdout.splitlines()
+            for names, values in zip(lines[::2], lines[1::2]):
+                what = names.split(":")[0]
+                found.update((what + key, int(value)) for key, value in
+                             zip(names.split()[1:], values.split()[1:]))
+        for line in self.run("cat", "/proc/net/snmp6").stdout.splitlines():
+            found[line.split()[0]] = int(line.split()[1])
+        return found
+
+    def expect_checksums(self):
+        """Fail if its network stack has seen a wrong checksum or header."""
+        seen = self.counters()
+        wrong = {name: seen[name] for name in
+                 ("TcpInCsumErrors", "TcpInErrs", "UdpInCsumErrors", "Udp6InCsumErrors",
+                  "IpInHdrErrors", "Ip6InHdrErrors") if seen[name]}
+        expect_equal(wrong, {}, f"what {self.name} counted")
 
     def ping(self, address, count=5, size=56):
         """Ping an address until the first answer, then expect every answer.

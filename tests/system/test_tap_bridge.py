@@ -8,7 +8,7 @@ another, and a guest with two devices forwards between the two.
 import functools
 
 from daemon import Daemon
-from guest import Guest
+from guest import Guest, expect_good
 from netns import Namespace, need
 from outcome import expect, expect_equal
 
@@ -68,6 +68,22 @@ def tcp(test, options):
     expect_equal(server.wait(10), 0, "exit status of the server")
 
 
+def tcp_merged(test):
+    """The same, merged for the guest, which leaves it to be cut again; kernels find no fault."""
+    left, right, guest = bridge(test, {"viommu": "4k", "offloads": "all"})
+    left.ping(THERE, count=1)
+    server = right.start("python3", "-c", ECHO % THERE)
+    server.wait_text("listening")
+    left.run("python3", "-c", TRANSFER % THERE, seconds=30)
+    expect_equal(server.wait(10), 0, "exit status of the server")
+    left.expect_checksums()
+    right.expect_checksums()
+    report = guest.stop()
+    expect(report["rx_gso"] > 20, f"only {report['rx_gso']} frames were merged")
+    expect(report["tx_gso"] > 20, f"only {report['tx_gso']} frames were left to be cut")
+    expect_good(report)
+
+
 def tests():
     """Yield both, without and with a vIOMMU."""
     for name, options in {"no vIOMMU": {}, "vIOMMU 4k": {"viommu": "4k"},
@@ -75,3 +91,4 @@ def tests():
                           {"viommu": "4k", "map": "dynamic"}}.items():
         yield f"ping and arping both ways, {name}", functools.partial(pings, options=options)
         yield f"TCP both ways, {name}", functools.partial(tcp, options=options)
+    yield "TCP both ways, merged and cut again", tcp_merged
