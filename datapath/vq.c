@@ -168,6 +168,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 			      ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 			      : sizeof(struct virtio_net_hdr);
 	vq->packed = vq_has(cfg, VIRTIO_F_RING_PACKED);
+	vq->in_order = vq_has(cfg, VIRTIO_F_IN_ORDER);
 	vq->offloads = offloads_in(cfg);
 	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed, vq->offloads);
 	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed, vq->offloads);

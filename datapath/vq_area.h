@@ -154,6 +154,16 @@ static __rte_always_inline bool vq_heads_read(struct vq *vq, struct vq_burst *b,
 }
 
 /**
+ * vq_used_off() - Where in its area a used element is
+ * @vq:		Virtqueue
+ * @idx:	Free-running index
+ */
+static __rte_always_inline uint32_t vq_used_off(const struct vq *vq, uint16_t idx)
+{
+	return VQ_USED_RING + (idx & vq->mask) * 8u;
+}
+
+/**
  * vq_used_put() - Write a used element, not yet visible to the guest
  * @vq:		Virtqueue
  * @b:		Call
@@ -166,7 +176,7 @@ static __rte_always_inline bool vq_heads_read(struct vq *vq, struct vq_burst *b,
 static __rte_always_inline bool vq_used_put(struct vq *vq, struct vq_burst *b, uint16_t idx,
 					    uint16_t id, uint32_t len) PMD_ONLY
 {
-	uint32_t off = VQ_USED_RING + (idx & vq->mask) * 8u;
+	uint32_t off = vq_used_off(vq, idx);
 	uint64_t elem = (uint64_t)len << 32 | id;
 	uint8_t *p = vq_area_at(vq, &vq->used, off, 8);
 

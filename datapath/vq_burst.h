@@ -28,6 +28,13 @@
  * other way round we put avail_event once where the guest has just been, and
  * leave it there: it kicks when its index has gone all the way round.
  *
+ * With VIRTIO_F_IN_ORDER one used element may stand for a batch (virtio 1.2,
+ * 2.7.9): where its first chain's would be, with the head of its last.  vq_pull()
+ * makes each call a batch.  Its place is found before anything is taken, so that
+ * it cannot miss at the end; where that is not one piece of memory, each chain
+ * gets its own element, which is a batch as well.  vq_push() always does that: a
+ * chain without an element counts as full, and a frame's length is in it.
+ *
  * Threads: all of it in the polling thread (PMD_ONLY).
  */
 #ifndef VUNETD_VQ_BURST_H
@@ -129,6 +136,34 @@ out:
 	if (b->missed)
 		vq_sleep(vq, b, now);
 	return 0;
+}
+
+/**
+ * vq_batch_begin() - See whether one used element can stand for the whole call
+ * @vq:	Virtqueue
+ * @b:	Call, begun
+ */
+static __rte_always_inline void vq_batch_begin(struct vq *vq, struct vq_burst *b) PMD_ONLY
+{
+	if (vq->in_order)
+		b->batch = vq_area_at(vq, &vq->used, vq_used_off(vq, vq->next), 8);
+}
+
+/**
+ * vq_batch_end() - Write the element that stands for the whole call
+ * @b:		Call, to be published
+ * @heads:	Of the chains it began with, untrusted
+ *
+ * Its chains are returned as they were named, whether they were any good or not.
+ */
+static __rte_always_inline void vq_batch_end(const struct vq_burst *b, const uint16_t *heads)
+{
+	uint64_t elem;
+
+	if (!b->batch || unlikely(!b->done))
+		return;
+	elem = heads[b->done - 1];
+	memcpy(b->batch, &elem, 8);
 }
 
 /**

@@ -181,7 +181,8 @@ struct vq {
 	uint8_t event_idx; /* VIRTIO_RING_F_EVENT_IDX was negotiated */
 	uint8_t index;
 	uint16_t guest;
-	uint8_t packed; /* VIRTIO_F_RING_PACKED was negotiated */
+	uint8_t packed;	  /* VIRTIO_F_RING_PACKED was negotiated */
+	uint8_t in_order; /* VIRTIO_F_IN_ORDER was negotiated */
 	uint32_t session;
 	_Atomic int call_fd;
 	uint32_t offloads;  /* negotiated features that make headers count, all below bit 32 */
@@ -222,6 +223,8 @@ static_assert(sizeof(struct vq_area) == 32, "two to a line");
 /**
  * struct vq_burst - State of one call
  * @used_idx:	Host address of the used index
+ * @batch:	Split, in order: where the one used element of all chains goes, or
+ *		NULL when each has its own
  * @fills:	iotlb_fills() before anything was translated
  * @hits:	Translations that succeeded
  * @bytes:	Payload carried
@@ -241,6 +244,7 @@ static_assert(sizeof(struct vq_area) == 32, "two to a line");
  */
 struct vq_burst {
 	_Atomic uint16_t *used_idx;
+	uint8_t *batch;
 	uint64_t fills;
 	uint64_t miss_iova;
 	uint64_t hits;

@@ -27,6 +27,10 @@
  * Nothing may be written early as in the split layout, where the used index
  * covers it: a used element takes its descriptor's place.
  *
+ * With VIRTIO_F_IN_ORDER the call's first used element, with the ID of its last
+ * chain, stands for all of them (virtio 1.2, 2.8.8).  As in the split layout
+ * (vq_burst.h) that is for vq_pull() only.
+ *
  * Threads: all of it in the polling thread (PMD_ONLY).
  */
 #ifndef VUNETD_VQ_PACKED_H
@@ -302,6 +306,32 @@ static __rte_always_inline void vq_packed_put(struct vq_burst *b, _Atomic uint64
 	}
 	b->first = slot;
 	b->first_used = used;
+}
+
+/**
+ * vq_packed_return_batch() - Return chains as part of the call's one batch
+ * @vq:		Virtqueue, in order
+ * @b:		Call; its first used element stands for these as well
+ * @takes:	Chains from the call's position on
+ * @n:		How many
+ *
+ * No bytes were written to any.  Flags are those of the batch's first slot.
+ */
+static __rte_always_inline void vq_packed_return_batch(struct vq *vq, struct vq_burst *b,
+						       const struct vq_take *takes, uint16_t n)
+	PMD_ONLY
+{
+	uint16_t slots = 0;
+
+	if (unlikely(!n))
+		return;
+	if (likely(!b->first))
+		vq_packed_put(b, takes->slot, vq_packed_used(takes, 0));
+	b->first_used &= ~(UINT64_C(0xffff) << 32);
+	b->first_used |= (uint64_t)takes[n - 1].id << 32;
+	for (uint16_t i = 0; i < n; i++)
+		slots = (uint16_t)(slots + takes[i].n);
+	vq_pos_move(vq, &b->pos, slots);
 }
 
 /**

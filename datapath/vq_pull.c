@@ -15,6 +15,9 @@
  * that (offload.h).
  *
  * The mbufs are allocated for the whole burst at once; those left over go back.
+ *
+ * Nothing is written to a chain, so where the guest agreed to IN_ORDER one used
+ * element returns all chains of a call, good and bad (vq_burst.h).
  */
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -192,23 +195,35 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 }
 
 /**
- * pull_return() - Return a chain, not yet visible to the guest
+ * pull_return() - Return chains, not yet visible to the guest
  * @vq:		Virtqueue
  * @b:		Call
  * @call:	Arguments
- * @i:		Which chain, all before it are returned
+ * @n:		How many, behind those that are done
  * @packed:	The layout
  *
- * Return: false when the element's place does not translate
+ * Return: How many were; fewer when an element's place does not translate
  */
-static __rte_always_inline bool pull_return(struct vq *vq, struct vq_burst *b,
-					    const struct pull *call, uint16_t i, const bool packed)
-	PMD_ONLY
+static __rte_always_inline uint16_t pull_return(struct vq *vq, struct vq_burst *b,
+						const struct pull *call, uint16_t n,
+						const bool packed) PMD_ONLY
 {
-	if (!packed)
-		return vq_used_put(vq, b, (uint16_t)(vq->next + i), call->heads[i], 0);
-	vq_packed_return(vq, b, &call->takes[i], 0);
-	return true;
+	if (packed && vq->in_order) {
+		vq_packed_return_batch(vq, b, call->takes + b->done, n);
+		return n;
+	}
+	if (!packed && b->batch)
+		return n;
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t at = (uint16_t)(b->done + i);
+
+		if (packed)
+			vq_packed_return(vq, b, &call->takes[at], 0);
+		else if (unlikely(!vq_used_put(vq, b, (uint16_t)(vq->next + at), call->heads[at],
+					       0)))
+			return i;
+	}
+	return n;
 }
 
 /**
@@ -261,10 +276,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 		bytes += m->pkt_len;
 		pkts[i] = m;
 	}
-	for (i = 0; i < n; i++) {
-		if (unlikely(!pull_return(vq, b, call, (uint16_t)(b->done + i), packed)))
-			break;
-	}
+	i = pull_return(vq, b, call, n, packed);
 	/* Short only after a miss in the used ring, rare enough to count again */
 	for (; n > i; n--)
 		bytes -= pkts[n - 1]->pkt_len;
@@ -396,7 +408,7 @@ static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, s
 			return VQ_STEP_STOP;
 		take = true;
 	}
-	if (!pull_return(vq, b, call, b->done, vq->packed)) {
+	if (!pull_return(vq, b, call, 1, vq->packed)) {
 		if (take) {
 			rte_pktmbuf_free(m->next);
 			m->next = NULL;
@@ -504,8 +516,10 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 		call.n = vq_packed_fetch_run(vq, &b, call.takes, call.n);
 		if (!call.n)
 			goto end;
-	} else if (unlikely(!vq_heads_read(vq, &b, vq->next, call.heads, call.n))) {
-		goto end;
+	} else {
+		vq_batch_begin(vq, &b);
+		if (unlikely(!vq_heads_read(vq, &b, vq->next, call.heads, call.n)))
+			goto end;
 	}
 	if (unlikely(!pull_alloc(vq, &call)))
 		goto end;
@@ -524,10 +538,12 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 	if (offloads)
 		got = pull_offloads(vq, &b, &call, pkts, got);
 end:
-	if (packed)
+	if (packed) {
 		vq_packed_end(vq, &b, now);
-	else
+	} else {
+		vq_batch_end(&b, call.heads);
 		vq_burst_end(vq, &b, now);
+	}
 	return got;
 }
 

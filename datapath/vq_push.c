@@ -12,6 +12,9 @@
  * Split: used elements are written as chains are collected, since nobody looks at
  * them before the index moves.  Packed: they are noted and written when the frame
  * is complete.  A frame that cannot be finished is begun anew later.
+ *
+ * With IN_ORDER a chain without a used element counts as full (virtio 1.2, 2.7.9
+ * and 2.8.8), which receive buffers seldom are: each chain keeps its own.
  */
 #include <rte_mbuf.h>
 
@@ -285,7 +288,7 @@ static enum vq_step push_return(struct vq *vq, struct vq_burst *b, struct push_g
 		return VQ_STEP_SKIP;
 	}
 	for (uint16_t i = 0; i < g->n_heads; i++) {
-		uint32_t elem = VQ_USED_RING + ((uint16_t)(idx + i) & vq->mask) * 8u;
+		uint32_t elem = vq_used_off(vq, (uint16_t)(idx + i));
 		uint32_t len = elem + offsetof(struct vring_used_elem, len);
 
 		if (!vq_area_write(vq, b, &vq->used, len, &none, sizeof(none)))

@@ -385,6 +385,27 @@ static void test_get_vring_base_of_a_transmit_ring(void **state)
 	assert_int_equal(reply.payload.state.num, 57);
 }
 
+/* With IN_ORDER one element returns what one call took, whatever came of it */
+static void test_in_order_returns_a_batch(void **state)
+{
+	const uint64_t in_order = BIT(VIRTIO_F_IN_ORDER);
+	int fd = front_open(VM1);
+	struct vring_used *used;
+
+	(void)state;
+	assert_int_equal(front_get(fd, VU_GET_FEATURES) & in_order, in_order);
+	front_negotiate(fd, FEATURES | in_order);
+	used = guest_ring(1).used;
+	memset(used->ring, 0xee, RING_SIZE * sizeof(used->ring[0]));
+	guest_offer(1, 0, 20, false, false);
+	front_ring(fd, 1, 0, false, -1);
+	SERVE_UNTIL(guest_used(1) == 20);
+	assert_int_equal(used->ring[0].id, 19);
+	assert_int_equal(used->ring[0].len, 0);
+	for (unsigned int i = 1; i < RING_SIZE; i++)
+		assert_int_equal(used->ring[i].id, 0xeeeeeeee);
+}
+
 static void test_set_vring_call_changed_while_running(void **state)
 {
 	int fd = front_open(VM1), a = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -600,6 +621,7 @@ int main(void)
 		GATE_TEST(test_get_vring_base_stops),
 		GATE_TEST(test_get_vring_base_never_ran),
 		GATE_TEST(test_get_vring_base_of_a_transmit_ring),
+		GATE_TEST(test_in_order_returns_a_batch),
 		GATE_TEST(test_set_vring_call_changed_while_running),
 		GATE_TEST(test_get_vring_base_makes_the_call_that_waits),
 		GATE_TEST(test_set_vring_call_made_to_block),

@@ -92,6 +92,16 @@ struct mg_shown {
 };
 
 /**
+ * struct mg_chain - A chain the device may have, or has
+ * @id:	Its head; packed: its buffer ID
+ * @n:	Packed: slots it takes
+ */
+struct mg_chain {
+	uint16_t id;
+	uint16_t n;
+};
+
+/**
  * struct mg_ring - The driver's side of a virtqueue
  * @cfg:	What vq_start() gets
  * @vq:		Virtqueue under test, started
@@ -108,6 +118,13 @@ struct mg_shown {
  * @used_wrap:	Wrap counter at @used_idx
  * @shown:	Packed: what mg_show() is to give the device
  * @n_shown:	How many
+ * @in_order:	IN_ORDER was negotiated: descriptors are taken in order, and a used
+ *		element may stand for several chains
+ * @chains:	In the order they were made available, a FIFO over free indexes
+ * @first:	The oldest
+ * @end:	Behind the newest
+ * @batch:	Of those, returned by the used element last seen
+ * @batch_len:	Length in that element, which is the last one's
  */
 struct mg_ring {
 	struct model_guest *g;
@@ -126,6 +143,12 @@ struct mg_ring {
 	bool used_wrap;
 	struct mg_shown *shown;
 	uint16_t n_shown;
+	bool in_order;
+	struct mg_chain *chains;
+	uint32_t first;
+	uint32_t end;
+	uint32_t batch;
+	uint32_t batch_len;
 };
 
 /* Descriptors in each head's indirect table */
@@ -274,11 +297,38 @@ int mg_add(struct mg_ring *r, const struct mg_buf *bufs, unsigned int n, uint16_
 	   bool indirect);
 
 /**
- * mg_used() - Take the next used element
+ * mg_used() - Take the next used chain
+ * @ret_len:	Bytes written, 0 for a chain of the driver's data that went back
+ *		without an element of its own
  *
  * Return: The head, whose descriptors are free again; -1 when there is none
  */
 int mg_used(struct mg_ring *r, uint32_t *ret_len);
+
+/**
+ * mg_used_idx() - Read the split ring's used index
+ */
+uint16_t mg_used_idx(struct mg_ring *r);
+
+/**
+ * mg_note() - Note a chain that is made available, for mg_batch()
+ */
+void mg_note(struct mg_ring *r, uint16_t id);
+
+/**
+ * mg_batch() - See how many chains a used element stands for (IN_ORDER)
+ * @id:		In the element
+ * @len:	In the element
+ *
+ * Sets the ring's batch.  One that is not there is the device's fault.
+ */
+void mg_batch(struct mg_ring *r, uint32_t id, uint32_t len);
+
+/**
+ * mg_batch_next() - Take a chain of the batch
+ * @ret_len:	As in mg_used()
+ */
+struct mg_chain mg_batch_next(struct mg_ring *r, uint32_t *ret_len);
 
 /**
  * mg_set_no_interrupt() - Write the available ring's flags

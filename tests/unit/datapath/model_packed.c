@@ -55,7 +55,13 @@ void mp_desc(struct model_guest *g, uint64_t table, uint16_t i, uint64_t addr, u
 void mp_put(struct mg_ring *r, uint64_t addr, uint32_t len, uint16_t id, uint16_t flags, bool first)
 {
 	uint16_t mine = r->avail_wrap ? AVAIL : USED;
+	struct mg_chain *chain;
 
+	if (first)
+		mg_note(r, id);
+	chain = &r->chains[(r->end - 1) % r->cfg.size];
+	chain->id = id;
+	chain->n++;
 	if (first) {
 		r->shown[r->n_shown++] = (struct mg_shown){r->avail_idx, flags | mine};
 		/* As the device left it: it cannot have it yet */
@@ -117,19 +123,11 @@ int mp_add(struct mg_ring *r, const struct mg_buf *bufs, unsigned int n, uint16_
 	return MP_ID + i;
 }
 
-int mp_used(struct mg_ring *r, uint32_t *ret_len)
+/* A chain's slots are free again: how many */
+static uint16_t mp_release(struct mg_ring *r, uint16_t id)
 {
-	uint64_t at = r->cfg.desc + r->used_idx * 16u;
-	uint16_t flags = atomic_load_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, at + 14),
-					      memory_order_acquire);
-	uint16_t id, n;
+	uint16_t n;
 
-	if ((flags & (AVAIL | USED)) != (r->used_wrap ? AVAIL | USED : 0) ||
-	    (r->used_idx == r->avail_idx && r->used_wrap == r->avail_wrap))
-		return -1;
-	mg_read(r->g, at + 8, ret_len, 4);
-	mg_read(r->g, at + 12, &id, 2);
-	assert_int_equal(flags & ~(AVAIL | USED), *ret_len ? VRING_DESC_F_WRITE : 0);
 	/* Never what was not made available */
 	assert_true(id >= MP_ID && id < MP_ID + r->cfg.size);
 	n = r->in_use[id - MP_ID];
@@ -140,6 +138,41 @@ int mp_used(struct mg_ring *r, uint32_t *ret_len)
 	if (r->used_idx >= r->cfg.size) {
 		r->used_idx = (uint16_t)(r->used_idx - r->cfg.size);
 		r->used_wrap = !r->used_wrap;
+	}
+	return n;
+}
+
+/* Read the used element the driver waits for, if it is there */
+static bool used_elem(struct mg_ring *r, uint16_t *ret_id, uint32_t *ret_len)
+{
+	uint64_t at = r->cfg.desc + r->used_idx * 16u;
+	uint16_t flags = atomic_load_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, at + 14),
+					      memory_order_acquire);
+
+	if ((flags & (AVAIL | USED)) != (r->used_wrap ? AVAIL | USED : 0) ||
+	    (r->used_idx == r->avail_idx && r->used_wrap == r->avail_wrap))
+		return false;
+	mg_read(r->g, at + 8, ret_len, 4);
+	mg_read(r->g, at + 12, ret_id, 2);
+	assert_int_equal(flags & ~(AVAIL | USED), *ret_len ? VRING_DESC_F_WRITE : 0);
+	return true;
+}
+
+int mp_used(struct mg_ring *r, uint32_t *ret_len)
+{
+	struct mg_chain chain;
+	uint16_t id = 0;
+
+	if (!r->batch && !used_elem(r, &id, ret_len))
+		return -1;
+	if (r->in_order) {
+		if (!r->batch)
+			mg_batch(r, id, *ret_len);
+		chain = mg_batch_next(r, ret_len);
+		id = chain.id;
+		assert_int_equal(mp_release(r, id), chain.n);
+	} else {
+		mp_release(r, id);
 	}
 	return id;
 }

@@ -38,6 +38,7 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 	r->g = g;
 	r->skew = skew;
 	r->packed = features >> VIRTIO_F_RING_PACKED & 1;
+	r->in_order = features >> VIRTIO_F_IN_ORDER & 1;
 	r->cfg.size = size;
 	r->cfg.base = base;
 	r->avail_idx = base;
@@ -51,7 +52,8 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 	r->table = calloc(size, sizeof(*r->table));
 	r->in_use = calloc(size, sizeof(*r->in_use));
 	r->owner = calloc(size, sizeof(*r->owner));
-	assert_true(r->table && r->in_use && r->owner);
+	r->chains = calloc(size, sizeof(*r->chains));
+	assert_true(r->table && r->in_use && r->owner && r->chains);
 	for (unsigned int i = 0; i < size; i++) {
 		r->owner[i] = -1;
 		if (features & 1u << VIRTIO_RING_F_INDIRECT_DESC)
@@ -59,6 +61,7 @@ struct mg_ring *mg_ring_new(struct model_guest *g, uint8_t index, uint16_t size,
 	}
 	mg_alloc_page(g);
 	r->n_free = size;
+	r->next_desc = r->in_order ? (uint16_t)(size - 1) : 0;
 	r->cfg.features = features;
 	r->cfg.call_fd = -1;
 	r->cfg.guest = 7;
@@ -98,6 +101,7 @@ void mg_ring_free(struct mg_ring *r)
 	free(r->in_use);
 	free(r->owner);
 	free(r->shown);
+	free(r->chains);
 	free(r);
 }
 
@@ -113,6 +117,31 @@ void mg_avail(struct mg_ring *r, uint16_t head)
 {
 	mg_write(r->g, r->cfg.avail + 4 + (r->avail_idx & (r->cfg.size - 1)) * 2u, &head, 2);
 	r->avail_idx++;
+	mg_note(r, head);
+}
+
+void mg_note(struct mg_ring *r, uint16_t id)
+{
+	r->chains[r->end++ % r->cfg.size] = (struct mg_chain){.id = id};
+}
+
+void mg_batch(struct mg_ring *r, uint32_t id, uint32_t len)
+{
+	uint32_t i = r->first;
+
+	while (i != r->end && r->chains[i % r->cfg.size].id != id)
+		i++;
+	assert_true(i != r->end);
+	r->batch = i - r->first + 1;
+	r->batch_len = len;
+	/* What is skipped counts as full, which no receive buffer here is */
+	assert_true(r->batch == 1 || r->cfg.index & 1);
+}
+
+struct mg_chain mg_batch_next(struct mg_ring *r, uint32_t *ret_len)
+{
+	*ret_len = --r->batch ? 0 : r->batch_len;
+	return r->chains[r->first++ % r->cfg.size];
 }
 
 void mg_show(struct mg_ring *r)
@@ -125,15 +154,19 @@ void mg_show(struct mg_ring *r)
 			      r->avail_idx, memory_order_release);
 }
 
-/* Free descriptors are taken in a scrambled order, as on a ring in long use */
+/* Free descriptors are taken in a scrambled order, as on a ring in long use; with
+ * IN_ORDER round and round the table (virtio 1.2, 2.7.5)
+ */
 static uint16_t mg_take_desc(struct mg_ring *r, int32_t head)
 {
 	do {
-		r->next_desc =
-			(uint16_t)((r->next_desc + 1 + 2 * mg_rand(r->g, 3)) & (r->cfg.size - 1));
-		if (r->owner[r->next_desc] >= 0)
+		uint32_t step = r->in_order ? 1 : 1 + 2 * mg_rand(r->g, 3);
+
+		r->next_desc = (uint16_t)((r->next_desc + step) & (r->cfg.size - 1));
+		if (r->owner[r->next_desc] >= 0 && !r->in_order)
 			r->next_desc = (uint16_t)(r->next_desc + 1) & (r->cfg.size - 1);
-	} while (r->owner[r->next_desc] >= 0);
+	} while (r->owner[r->next_desc] >= 0 && !r->in_order);
+	assert_true(r->owner[r->next_desc] < 0);
 	r->owner[r->next_desc] = head < 0 ? r->next_desc : head;
 	r->n_free--;
 	return r->next_desc;
@@ -179,6 +212,18 @@ int mg_add(struct mg_ring *r, const struct mg_buf *bufs, unsigned int n, uint16_
 	return head;
 }
 
+/* A chain's descriptors are free again */
+static void mg_release(struct mg_ring *r, uint32_t head)
+{
+	for (uint32_t i = 0; i < r->cfg.size && r->in_use[head]; i++) {
+		if (r->owner[i] != (int32_t)head)
+			continue;
+		r->owner[i] = -1;
+		r->n_free++;
+		r->in_use[head]--;
+	}
+}
+
 int mg_used(struct mg_ring *r, uint32_t *ret_len)
 {
 	struct vring_used_elem e;
@@ -186,25 +231,29 @@ int mg_used(struct mg_ring *r, uint32_t *ret_len)
 
 	if (r->packed)
 		return mp_used(r, ret_len);
-	idx = atomic_load_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.used + 2),
-				   memory_order_acquire);
+	idx = mg_used_idx(r);
 	if (idx == r->used_idx)
 		return -1;
 	/* Never more than was made available */
 	assert_true((uint16_t)(idx - r->used_idx) <= (uint16_t)(r->avail_idx - r->used_idx));
 	mg_read(r->g, r->cfg.used + 4 + (r->used_idx & (r->cfg.size - 1)) * 8u, &e, 8);
+	if (r->in_order) {
+		if (!r->batch)
+			mg_batch(r, e.id, e.len);
+		assert_true(r->batch <= (uint16_t)(idx - r->used_idx));
+		e.id = mg_batch_next(r, &e.len).id;
+	}
 	r->used_idx++;
 	*ret_len = e.len;
-	if (e.id >= r->cfg.size)
-		return (int)e.id;
-	for (uint32_t i = 0; i < r->cfg.size && r->in_use[e.id]; i++) {
-		if (r->owner[i] != (int32_t)e.id)
-			continue;
-		r->owner[i] = -1;
-		r->n_free++;
-		r->in_use[e.id]--;
-	}
+	if (e.id < r->cfg.size)
+		mg_release(r, e.id);
 	return (int)e.id;
+}
+
+uint16_t mg_used_idx(struct mg_ring *r)
+{
+	return atomic_load_explicit((_Atomic uint16_t *)(void *)mg_host(r->g, r->cfg.used + 2),
+				    memory_order_acquire);
 }
 
 void mg_set_no_interrupt(struct mg_ring *r, bool no)

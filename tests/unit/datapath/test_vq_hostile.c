@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -26,6 +27,7 @@
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
+#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
 #define NEXT	 VRING_DESC_F_NEXT
 #define WRITE	 VRING_DESC_F_WRITE
 #define TABLE	 VRING_DESC_F_INDIRECT
@@ -345,8 +347,10 @@ static void test_hostile_offence(void **state)
 	const struct offence *o = *state;
 	unsigned int in_pool = rte_mempool_avail_count(pool);
 
-	if (!o->rx_only)
+	if (!o->rx_only) {
 		commit(o, false, 0);
+		commit(o, false, ORDER);
+	}
 	if (!o->tx_only) {
 		commit(o, true, 0);
 		commit(o, true, MRG);
@@ -579,8 +583,11 @@ static void random_rounds(bool receive, uint64_t features)
 		for (int j = 0; j < 4 && s.r->used_idx != s.r->avail_idx; j++) {
 			run(&s);
 			mg_answer(s.g, 1000);
-			while (mg_used(s.r, &len) >= 0)
-				;
+			if (features & ORDER) /* a driver may be lost that names heads twice */
+				s.r->used_idx = mg_used_idx(s.r);
+			else
+				while (mg_used(s.r, &len) >= 0)
+					;
 		}
 		thread_role_assume(&ctl_role);
 		s.r->cfg.base = s.r->avail_idx;
@@ -600,6 +607,7 @@ static void test_hostile_random(void **state)
 {
 	(void)state;
 	random_rounds(false, V1 | INDIRECT);
+	random_rounds(false, V1 | INDIRECT | ORDER);
 	random_rounds(true, V1 | INDIRECT);
 	random_rounds(true, V1 | MRG | INDIRECT);
 }
@@ -635,12 +643,13 @@ static void *scribble(void *arg)
 static void test_hostile_changes_while_read(void **state)
 {
 	(void)state;
-	for (int receive = 0; receive < 2; receive++) {
+	for (int kind = 0; kind < 3; kind++) {
+		bool receive = kind == 1;
 		struct scene s;
 		struct scribbler sc = {.s = &s};
 		pthread_t id;
 
-		scene_open(&s, receive, V1 | INDIRECT | MRG);
+		scene_open(&s, receive, V1 | INDIRECT | MRG | (kind == 2 ? ORDER : 0));
 		poison(s.g);
 		random_ring(&s);
 		assert_int_equal(pthread_create(&id, NULL, scribble, &sc), 0);

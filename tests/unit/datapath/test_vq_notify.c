@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
@@ -21,6 +22,7 @@
 #include "tests/unit/datapath/model_guest.h"
 
 #define EVENT (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
+#define ORDER (UINT64_C(1) << VIRTIO_F_IN_ORDER)
 #define V1    (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define SIZE  64
 #define FRAME 60
@@ -37,11 +39,12 @@ struct scene {
 	int fd;
 };
 
-static void scene_open(struct scene *s, uint8_t index, uint16_t base, uint32_t gran)
+static void scene_open(struct scene *s, uint8_t index, uint16_t base, uint32_t gran,
+		       uint64_t features)
 {
 	thread_role_assume(&ctl_role);
 	s->g = mg_new(16384 / gran + 64 * 1024 / gran, gran, false, NULL);
-	s->r = mg_ring_new(s->g, index, SIZE, base, V1 | EVENT, 16);
+	s->r = mg_ring_new(s->g, index, SIZE, base, V1 | EVENT | features, 16);
 	s->buf = mg_alloc(s->g, 12 + FRAME, 16, 0, index & 1 ? IOTLB_READ : IOTLB_WRITE);
 	s->fd = eventfd(0, EFD_NONBLOCK);
 	assert_true(s->fd >= 0);
@@ -109,13 +112,13 @@ static bool among(uint16_t event, uint16_t from, uint16_t n)
 	return false;
 }
 
-static void interrupts_as_wanted(uint8_t index, uint16_t base)
+static void interrupts_as_wanted(uint8_t index, uint16_t base, uint64_t features)
 {
 	uint64_t moved = 0, calls = 0, bursts = 0;
 	uint16_t done = base, n;
 	struct scene s;
 
-	scene_open(&s, index, base, 4096);
+	scene_open(&s, index, base, 4096, features);
 	/* Through the end of the index, twice */
 	while (moved < 150000) {
 		uint16_t event = (uint16_t)(done + mg_rand(s.g, 40) - mg_rand(s.g, 4));
@@ -143,9 +146,10 @@ static void test_notify_by_used_event(void **state)
 {
 	(void)state;
 	for (uint8_t index = 0; index < 2; index++) {
-		interrupts_as_wanted(index, 0);
-		interrupts_as_wanted(index, 65530);
-		interrupts_as_wanted(index, 32768);
+		interrupts_as_wanted(index, 0, 0);
+		interrupts_as_wanted(index, 65530, 0);
+		interrupts_as_wanted(index, 32768, 0);
+		interrupts_as_wanted(index, 65530, ORDER);
 	}
 }
 
@@ -155,7 +159,7 @@ static void test_notify_first_after_start(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open(&s, 1, 65535, 4096);
+	scene_open(&s, 1, 65535, 4096, 0);
 	for (int i = 0; i < 2; i++) {
 		mg_set_used_event(s.r, (uint16_t)(s.r->used_idx + 1000));
 		refill(&s, 3);
@@ -180,7 +184,7 @@ static void test_notify_when_event_misses(void **state)
 	uint64_t event;
 
 	(void)state;
-	scene_open(&s, 1, 0, 8);
+	scene_open(&s, 1, 0, 8, 0);
 	event = s.r->cfg.avail + 4 + 2 * SIZE;
 	mg_set_used_event(s.r, 1000);
 	refill(&s, 1);
@@ -210,7 +214,7 @@ static void test_notify_no_kicks(void **state)
 		unsigned int kicks = 0, shown = 0;
 		struct scene s;
 
-		scene_open(&s, index, 65500, 4096);
+		scene_open(&s, index, 65500, 4096, 0);
 		assert_int_equal(move(&s, 1), 0);
 		assert_int_equal(mg_used_flags(s.r), 0);
 		assert_int_equal(mg_avail_event(s.r), 65499);

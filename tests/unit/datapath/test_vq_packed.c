@@ -27,6 +27,7 @@
 #define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
+#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
 #define PV1	 (UINT64_C(1) << VIRTIO_F_VERSION_1 | UINT64_C(1) << VIRTIO_F_RING_PACKED)
 #define NEXT	 VRING_DESC_F_NEXT
 #define WRITE	 VRING_DESC_F_WRITE
@@ -273,6 +274,7 @@ static void test_packed_offence(void **state)
 	unsigned int in_pool = rte_mempool_avail_count(pool);
 
 	commit(o, false, 0);
+	commit(o, false, ORDER);
 	if (!o->tx_only) {
 		commit(o, true, 0);
 		commit(o, true, MRG);
@@ -394,12 +396,13 @@ static bool interrupted(const struct scene *s)
 static void test_packed_notify_by_descriptor(void **state)
 {
 	(void)state;
-	for (int receive = 0; receive < 2; receive++) {
+	for (int kind = 0; kind < 3; kind++) {
+		bool receive = kind == 1;
 		unsigned int moved = 0, calls = 0, bursts = 0;
 		struct scene s;
 		uint32_t len;
 
-		scene_open(&s, receive, 0x8005, EVENT);
+		scene_open(&s, receive, 0x8005, EVENT | (kind == 2 ? ORDER : 0));
 		while (moved < 20000) {
 			uint16_t slot = s.r->used_idx, event = slot, n;
 			bool wrap = s.r->used_wrap, event_wrap = wrap, want;
@@ -515,14 +518,16 @@ static void random_ring(struct scene *s)
 
 static void test_packed_random(void **state)
 {
+	static const uint64_t features[] = {0, MRG, ORDER};
 	unsigned int in_pool = rte_mempool_avail_count(pool);
 
 	(void)state;
-	for (int receive = 0; receive < 2; receive++) {
+	for (unsigned int f = 0; f < RTE_DIM(features); f++) {
+		bool receive = features[f] == MRG;
 		unsigned int broken = 0;
 		struct scene s;
 
-		scene_open(&s, receive, 0, INDIRECT | (receive ? MRG : 0));
+		scene_open(&s, receive, 0, INDIRECT | features[f]);
 		for (unsigned int i = 0; i < 20000; i++) {
 			random_ring(&s);
 			for (int j = 0; j < 3; j++) {
@@ -570,12 +575,13 @@ static void *scribble(void *arg)
 static void test_packed_changes_while_read(void **state)
 {
 	(void)state;
-	for (int receive = 0; receive < 2; receive++) {
+	for (int kind = 0; kind < 3; kind++) {
+		bool receive = kind == 1;
 		struct scene s;
 		struct scribbler sc = {.s = &s};
 		pthread_t id;
 
-		scene_open(&s, receive, 0x8000, INDIRECT | MRG);
+		scene_open(&s, receive, 0x8000, INDIRECT | MRG | (kind == 2 ? ORDER : 0));
 		random_ring(&s);
 		assert_int_equal(pthread_create(&id, NULL, scribble, &sc), 0);
 		for (unsigned int i = 0; i < 30000; i++) {

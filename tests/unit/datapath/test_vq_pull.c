@@ -27,6 +27,7 @@
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
 #define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
+#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
 #define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define PV1	 (PACKED | V1)
 
@@ -73,6 +74,15 @@ static const struct shape shapes[] = {
 	{"odd_comes_and_goes", 128, 65100, 1000, false, V1 | INDIRECT, 3000, 9, 16, 10},
 	{"event_idx", 256, 65100, 4096, false, V1 | MRG | EVENT, 1514, 2, 16, 3},
 	{"one_entry", 1, 7, 4096, false, V1 | INDIRECT, 1514, 5, 0, 0},
+	{"in_order", 256, 65100, 4096, false, V1 | MRG | ORDER, 1514, 1, 16, 0},
+	{"in_order_chained", 256, 65535, 4096, false, V1 | ORDER, 9000, 7, 48, 0},
+	{"in_order_indirect", 64, 1, 4096, false, V1 | INDIRECT | ORDER, 9000, 30, 32, 0},
+	{"in_order_big_ring", 1024, 60000, 4096, false, V1 | ORDER, 1514, 3, 4080, 0},
+	{"in_order_tiny_pieces", 64, 65500, 24, false, V1 | INDIRECT | ORDER, 1514, 9, 16, 0},
+	{"in_order_comes_and_goes", 1024, 65100, 4096, false, V1 | EVENT | ORDER, 900, 2, 16, 10},
+	{"in_order_tiny_comes_and_goes", 64, 65500, 24, false, V1 | INDIRECT | ORDER, 300, 5, 16,
+	 30},
+	{"in_order_one_entry", 1, 7, 4096, false, V1 | INDIRECT | ORDER, 1514, 5, 0, 0},
 	{"packed", 256, 0x8000, 4096, true, PV1 | MRG, 1514, 1, 0, 0},
 	{"packed_scattered", 256, 0x8000, 4096, false, PV1 | MRG, 1514, 1, 4080, 0},
 	{"packed_header_alone", 256, 200, 4096, false, PV1, 1514, 2, 0, 0},
@@ -90,6 +100,17 @@ static const struct shape shapes[] = {
 	{"packed_tiny_comes_and_goes", 64, 0x8000, 24, false, PV1 | INDIRECT, 300, 5, 16, 30},
 	{"packed_one_entry", 1, 0x8000, 4096, false, PV1 | INDIRECT, 1514, 5, 0, 0},
 	{"packed_two_entries", 2, 1, 4096, false, PV1, 1514, 2, 0, 0},
+	{"packed_in_order", 256, 0x8000, 4096, false, PV1 | MRG | ORDER, 1514, 1, 4080, 0},
+	{"packed_in_order_chained", 200, 0x80c7, 4096, false, PV1 | ORDER, 9000, 7, 48, 0},
+	{"packed_in_order_indirect", 77, 1, 4096, false, PV1 | INDIRECT | ORDER, 9000, 30, 32, 0},
+	{"packed_in_order_tiny_pieces", 64, 33, 24, false, PV1 | INDIRECT | ORDER, 1514, 9, 16, 0},
+	{"packed_in_order_comes_and_goes", 999, 0x8000, 4096, false, PV1 | EVENT | ORDER, 900, 2,
+	 16, 10},
+	{"packed_in_order_tiny_comes_and_goes", 64, 0x8000, 24, false, PV1 | INDIRECT | ORDER, 300,
+	 5, 16, 30},
+	{"packed_in_order_one_entry", 1, 0x8000, 4096, false, PV1 | INDIRECT | ORDER, 1514, 5, 0,
+	 0},
+	{"packed_in_order_two_entries", 2, 1, 4096, false, PV1 | ORDER, 1514, 2, 0, 0},
 };
 
 /**
@@ -317,8 +338,12 @@ static void test_pull_wraps(void **state)
 {
 	(void)state;
 	thread_role_assume(&ctl_role);
-	torture(&(struct shape){"wraps", 64, 0, 4096, false, V1, 60, 1, 0, 0}, 140000);
-	torture(&(struct shape){"wraps", 67, 0x8000, 4096, false, PV1, 60, 1, 0, 0}, 140000);
+	for (uint64_t order = 0; order <= ORDER; order += ORDER) {
+		torture(&(struct shape){"wraps", 64, 0, 4096, false, V1 | order, 60, 1, 0, 0},
+			140000);
+		torture(&(struct shape){"wraps", 67, 0x8000, 4096, false, PV1 | order, 60, 1, 0, 0},
+			140000);
+	}
 }
 
 int main(void)

@@ -24,6 +24,7 @@
 #define INDIRECT  (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
 #define EVENT	  (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
 #define PACKED	  (UINT64_C(1) << VIRTIO_F_RING_PACKED)
+#define ORDER	  (UINT64_C(1) << VIRTIO_F_IN_ORDER)
 #define V1	  (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define POISON	  0xa5
 #define MBUF_ROOM 1000
@@ -73,6 +74,9 @@ static const struct shape shapes[] = {
 	{"chained_comes_and_goes", 64, 0, 4096, false, V1, 9000, 9012, 9500, 7, 16, 5},
 	{"event_idx", 256, 65100, 4096, false, V1 | MRG | EVENT, 1514, 1526, 1526, 1, 16, 3},
 	{"one_entry", 1, 0, 4096, false, V1 | INDIRECT, 1514, 1526, 1600, 5, 0, 0},
+	{"in_order", 256, 65500, 4096, false, V1 | ORDER, 1514, 1526, 2000, 1, 16, 0},
+	{"in_order_merged_comes_and_goes", 256, 0, 4096, false, V1 | MRG | INDIRECT | ORDER, 9000,
+	 300, 2500, 3, 16, 10},
 	{"packed", 256, 0x8000, 4096, true, PV1 | MRG, 900, 1526, 1526, 1, 0, 0},
 	{"packed_scattered", 256, 100, 4096, false, PV1 | MRG, 900, 1526, 1526, 1, 4080, 0},
 	{"packed_one_buffer", 200, 0x8000, 4096, false, PV1, 1514, 1526, 2000, 1, 16, 0},
@@ -92,6 +96,9 @@ static const struct shape shapes[] = {
 	 2500, 3, 16, 10},
 	{"packed_chained_comes_and_goes", 64, 0x8000, 4096, false, PV1, 9000, 9012, 9500, 7, 16, 5},
 	{"packed_one_entry", 1, 0, 4096, false, PV1 | INDIRECT, 1514, 1526, 1600, 5, 0, 0},
+	{"packed_in_order", 200, 0x8000, 4096, false, PV1 | ORDER, 1514, 1526, 2000, 1, 16, 0},
+	{"packed_in_order_merged_comes_and_goes", 250, 0x8000, 4096, false,
+	 PV1 | MRG | INDIRECT | ORDER, 9000, 300, 2500, 3, 16, 10},
 };
 
 /**
