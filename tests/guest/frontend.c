@@ -242,10 +242,7 @@ static int start_ring(struct device *d, unsigned int index)
 	return err;
 }
 
-/**
- * enable_ring() - SET_VRING_ENABLE
- */
-static int enable_ring(struct device *d, unsigned int index, bool on)
+int frontend_enable(struct device *d, unsigned int index, bool on)
 {
 	struct vhost_vring_state s = {.index = index, .num = on};
 
@@ -279,7 +276,7 @@ int frontend_start(struct device *d)
 	if (!err && d->iommu.shift && !opt->no_answer)
 		err = opt->map == MAP_STATIC_PUSH ? viommu_push_all(&d->iommu) : push_used(d);
 	for (i = 0; !err && i < 2 * opt->pairs; i++)
-		err = enable_ring(d, i, true);
+		err = frontend_enable(d, i, true);
 	if (!err && d->protocol & BIT(VU_PROTO_STATUS))
 		err = vu_set_u64(&d->vu, VU_SET_STATUS, STATUS_READY);
 	return err;
@@ -311,7 +308,7 @@ int frontend_stop(struct device *d)
 	int err = 0;
 
 	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
-		err = enable_ring(d, i, false);
+		err = frontend_enable(d, i, false);
 	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
 		err = stop_ring(d, i);
 	if (!err && d->protocol & BIT(VU_PROTO_STATUS))

@@ -3,6 +3,8 @@
 #ifndef GUEST_FRONTEND_H
 #define GUEST_FRONTEND_H
 
+#include <stdbool.h>
+
 struct device;
 
 /**
@@ -28,5 +30,15 @@ int frontend_start(struct device *d);
  * Return: 0 or -errno after a complaint
  */
 int frontend_stop(struct device *d);
+
+/**
+ * frontend_enable() - Enable or disable a ring (SET_VRING_ENABLE)
+ * @d:		Started
+ * @index:	Ring
+ * @on:		Enable it
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_enable(struct device *d, unsigned int index, bool on);
 
 #endif /* GUEST_FRONTEND_H */

@@ -58,7 +58,7 @@ struct device {
  * @foreign:	verify: not ours
  * @hdr_errors:	Received virtio headers that do not describe their frames
  * @csum_errors: --offloads: received checksums that are wrong
- * @leaked:	--offloads: received frames that must not have been sent
+ * @leaked:	Received frames that must not have been sent, or not to that ring
  * @tx_payload:	--offloads: bytes of streams sent
  * @rx_payload:	and received
  * @tx_segments: --offloads: frames that those sent become
@@ -70,6 +70,8 @@ struct device {
  * @tx_too_big:	and frames to be cut into too large segments
  * @poison_checks:	Released pages looked at
  * @poison_violations:	Released pages that changed
+ * @toggles:	--toggle: times rings were switched off or on
+ * @tx_doomed:	and frames for transmit rings that were off
  * @calls:	Interrupts that ended a sleep
  * @calls_missed:	Sleeps that an interrupt should have ended
  */
@@ -99,6 +101,8 @@ struct stats {
 	uint64_t tx_too_big;
 	uint64_t poison_checks;
 	uint64_t poison_violations;
+	uint64_t toggles;
+	uint64_t tx_doomed;
 	uint64_t calls;
 	uint64_t calls_missed;
 };

@@ -112,6 +112,8 @@ static const struct spec specs[] = {
 	{"count", 'c', KIND_U64, O(count), 0, UINT64_MAX, 0, NULL, "frames to move; 0: no bound"},
 	{"window", 'w', KIND_U32, O(window), 1, 32768, 128, NULL,
 	 "verify: frames on their way at most"},
+	{"toggle", 0, KIND_U32, O(toggle_ms), 0, 60000, 0, NULL,
+	 "verify: milliseconds between switching a pair, or half of it, off or on"},
 	{"burst", 0, KIND_U32, O(burst), 1, 256, 32, NULL, "frames per round"},
 	{"ring-size", 'r', KIND_U32, O(ring_size), 8, 32768, 256, NULL,
 	 "entries per ring, a power of two"},
@@ -347,6 +349,8 @@ static int check(const struct options *o)
 		why = "--ring-size: a power of two is allowed";
 	else if (o->n_sockets > 1 && o->mode != MODE_L2FWD)
 		why = "two sockets go with --mode l2fwd only";
+	else if (o->toggle_ms && (o->mode != MODE_VERIFY || o->offloads || o->pairs < 2))
+		why = "--toggle goes with --mode verify, and two --pairs or more";
 	else if (o->map == MAP_DYNAMIC && !o->viommu)
 		why = "--map dynamic needs a --viommu";
 	else if (o->mode == MODE_POISON && !o->viommu)

@@ -43,6 +43,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @warmup_ms:	Time before the counters start from 0
  * @count:	Frames to send or receive, 0 for no bound
  * @window:	Frames verify keeps on their way at most
+ * @toggle_ms:	verify: time between two changes of which rings are enabled, 0 for none
  * @burst:	Frames moved per round
  * @ring_size:	Entries per ring
  * @buffers:	Buffers in the pool, 0 for twice the ring entries
@@ -90,6 +91,7 @@ struct options {
 	uint32_t warmup_ms;
 	uint64_t count;
 	uint32_t window;
+	uint32_t toggle_ms;
 	uint32_t burst;
 	uint32_t ring_size;
 	uint32_t buffers;

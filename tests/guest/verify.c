@@ -11,16 +11,20 @@
  * lost only because nobody took it.  A number that is skipped counts as lost; if
  * it comes later after all, as reordered instead.  Frames that are still missing
  * when nothing has come for a while at the end are lost.
+ *
+ * With --toggle a frame may come back through another pair (toggle.h).
  */
-#include "tests/guest/modes.h"
+#include "tests/guest/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/guest/clock.h"
 #include "tests/guest/frames.h"
+#include "tests/guest/modes.h"
 #include "tests/guest/netdev.h"
 #include "tests/guest/random.h"
+#include "tests/guest/toggle.h"
 
 #define MAGIC UINT32_C(0x76756e74) /* "vunt" */
 
@@ -37,19 +41,8 @@ struct mark {
 	uint64_t seq;
 } __attribute__((packed));
 
-/**
- * struct flow - One queue pair
- * @sent:	Next number to send
- * @expected:	Next number to come
- * @heard_ns:	When something came last
- * @window:	Frames that may be on their way
- */
-struct flow {
-	uint64_t sent;
-	uint64_t expected;
-	uint64_t heard_ns;
-	uint32_t window;
-};
+/* In place of the pair, in frames for a transmit ring that is disabled */
+#define DOOMED 0x8000
 
 /**
  * fill() - Write the words of a payload
@@ -123,6 +116,24 @@ static bool send_one(struct guest *g, unsigned int pair, struct flow *flow, uint
 	return true;
 }
 
+bool verify_send_doomed(struct guest *g, unsigned int pair)
+{
+	uint8_t f[12 + FRAME_MIN];
+	struct device *d = &g->devices[0];
+	uint32_t id = frame_alloc(g, d->hdr + FRAME_MIN);
+
+	if (id == BUF_NONE)
+		return false;
+	frame_make(f, d->hdr, FRAME_MIN, (uint16_t)(DOOMED | pair), 0);
+	frame_write(&g->pool, id, 0, f, d->hdr + FRAME_MIN);
+	if (tx_burst(d, pair, &id, 1)) {
+		g->stats.tx_doomed++;
+		return true;
+	}
+	frame_free(g, id);
+	return false;
+}
+
 /**
  * send_some() - Send one burst of a pair, within its window
  */
@@ -131,7 +142,7 @@ static bool send_some(struct guest *g, unsigned int pair, struct flow *flow, uin
 	unsigned int n;
 
 	for (n = 0; n < g->opt->burst; n++) {
-		if (flow->sent - flow->expected >= flow->window)
+		if (flow->off || flow->sent - flow->expected >= flow->window)
 			break;
 		if (g->opt->count && g->stats.tx_frames >= g->opt->count)
 			break;
@@ -144,12 +155,12 @@ static bool send_some(struct guest *g, unsigned int pair, struct flow *flow, uin
 /**
  * intact() - Whether a frame of ours is what was sent
  */
-static bool intact(const uint8_t *f, uint32_t len, const struct mark *m, unsigned int pair)
+static bool intact(const uint8_t *f, uint32_t len, const struct mark *m)
 {
 	static uint8_t want[FRAME_BYTES];
 	uint32_t skip = ETH_LEN + sizeof(*m);
 
-	if (m->len != len || m->pair != pair)
+	if (m->len != len)
 		return false;
 	fill(want, len - skip, m->seq);
 	return memcmp(f + skip, want, len - skip) == 0;
@@ -174,7 +185,7 @@ static void account(struct guest *g, struct flow *flow, uint64_t seq)
 /**
  * check_frame() - Look at one frame that came back
  */
-static void check_frame(struct guest *g, unsigned int pair, struct flow *flow, uint32_t id)
+static void check_frame(struct guest *g, unsigned int pair, struct flow *flows, uint32_t id)
 {
 	static uint8_t f[FRAME_BYTES];
 	uint32_t hdr = g->devices[0].hdr, len = frame_read(&g->pool, id, f);
@@ -192,28 +203,45 @@ static void check_frame(struct guest *g, unsigned int pair, struct flow *flow, u
 		g->stats.foreign++;
 		return;
 	}
-	if (m.magic != MAGIC || !intact(f + hdr, len - hdr, &m, pair))
+	if (m.magic == MAGIC && m.pair & DOOMED)
+		g->stats.leaked++;
+	else if (m.magic != MAGIC || m.pair >= g->opt->pairs || !intact(f + hdr, len - hdr, &m) ||
+		 (m.pair != pair && !g->opt->toggle_ms))
 		g->stats.corrupt++;
 	else
-		account(g, flow, m.seq);
+		account(g, &flows[m.pair], m.seq);
 }
 
 /**
- * check_some() - Take one burst of a pair and look at it
+ * heard() - Note that something came
+ *
+ * Through that pair; perhaps another one's.
  */
-static bool check_some(struct guest *g, unsigned int pair, struct flow *flow)
+static void heard(const struct guest *g, unsigned int pair, struct flow *flows)
+{
+	uint64_t now = clock_ns();
+	unsigned int i;
+
+	flows[pair].heard_ns = now;
+	for (i = 0; g->opt->toggle_ms && i < g->opt->pairs; i++)
+		flows[i].heard_ns = now;
+}
+
+bool verify_check(struct guest *g, unsigned int pair, struct flow *flows)
 {
 	struct device *d = &g->devices[0];
 	uint32_t frames[BURST_MAX];
 	unsigned int i, n = rx_burst(d, pair, frames, g->opt->burst);
 
 	for (i = 0; i < n; i++) {
-		check_frame(g, pair, flow, frames[i]);
+		check_frame(g, pair, flows, frames[i]);
 		frame_free(g, frames[i]);
 	}
 	rx_refill(d, pair);
+	if (flows[pair].deaf)
+		g->stats.leaked += n;
 	if (n)
-		flow->heard_ns = clock_ns();
+		heard(g, pair, flows);
 	return n;
 }
 
@@ -249,7 +277,7 @@ static int drain(struct guest *g, struct flow *flows)
 
 		all = true;
 		for (pair = 0; pair < g->opt->pairs; pair++) {
-			moved |= check_some(g, pair, &flows[pair]);
+			moved |= verify_check(g, pair, flows);
 			moved |= tx_reclaim(&g->devices[0], pair) > 0;
 			all &= give_up(g, &flows[pair]);
 		}
@@ -262,6 +290,7 @@ int verify_run(struct guest *g)
 {
 	uint64_t rng = random_seed(g->opt->seed);
 	struct flow flows[PAIRS_MAX] = {{0}};
+	struct toggle toggle = {.rng = rng};
 	unsigned int pair;
 	int go;
 
@@ -273,13 +302,15 @@ int verify_run(struct guest *g)
 		bool moved = false;
 
 		for (pair = 0; pair < g->opt->pairs; pair++) {
-			moved |= check_some(g, pair, &flows[pair]);
+			moved |= verify_check(g, pair, flows);
 			moved |= tx_reclaim(&g->devices[0], pair) > 0;
 			moved |= send_some(g, pair, &flows[pair], &rng);
 			/* A full window that stays full would stop the flow */
 			if (!moved && flows[pair].sent - flows[pair].expected >= flows[pair].window)
 				give_up(g, &flows[pair]);
 		}
+		if (g->opt->toggle_ms && !g->error)
+			g->error = toggle_step(&toggle, g, flows);
 		g->done = g->opt->count && g->stats.tx_frames >= g->opt->count;
 		go = guest_tick(g, moved);
 	} while (go > 0);
