@@ -106,10 +106,11 @@ check-system: all ## run the system tests (TESTS="poison tap")
 	$(Q)tests/system/run.py --build $(O) $(TESTS)
 
 MINUTES ?= 10
+LAYOUT  ?=
 
 .PHONY: soak
-soak: all ## have guests come and go, and verify their traffic, for long (MINUTES=10)
-	$(Q)SOAK_SECONDS=$$(($(MINUTES) * 60)) tests/system/run.py --build $(O) "soak:"
+soak: all ## have guests come and go, and verify their traffic, for long (MINUTES=10 LAYOUT=packed)
+	$(Q)SOAK_SECONDS=$$(($(MINUTES) * 60)) SOAK_LAYOUT="$(LAYOUT)" tests/system/run.py --build $(O) "soak:"
 
 SECONDS ?= 1
 REPEATS ?= 3
