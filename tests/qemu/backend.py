@@ -58,6 +58,8 @@ def _exists(interface):
 class Backend:
     """A backend whose uplink and socket are there once it runs."""
 
+    uplink = UPLINK
+
     def __init__(self, command, path, log):
         self.command = command
         self.path = path

@@ -5,17 +5,26 @@ A check takes the guest, returns a remark for its line or nothing, and raises
 Failed.  The first line of its docstring is its title.
 """
 
+import contextlib
 import hashlib
+import os
 import random
 import re
 import socket
 import struct
+import subprocess
 import threading
 import time
+
+import features
+import snmp
+from process import wait_for
 
 HOST = "10.99.0.1"
 GUEST = "10.99.0.2"
 GUEST_CIDR = GUEST + "/24"
+HOST6 = "fd99::1"
+GUEST6 = "fd99::2"
 PINGS = 200
 PING_SECONDS = 90
 LATE_SECONDS = 5
@@ -23,8 +32,8 @@ RECONNECT_SECONDS = 60
 TRANSFER_BYTES = 8 << 20
 TRANSFER_SECONDS = 60
 TRANSFER_SEED = 20210
-
-VIRTIO_F_ACCESS_PLATFORM = 33
+ADDRESS_SECONDS = 10
+IFA_F_TENTATIVE = 0x40
 
 # PCI Express extended capabilities, and the one of ATS
 PCI_EXTENDED = 0x100
@@ -36,6 +45,10 @@ class Failed(Exception):
     """The check's answer is no; the guest can be asked further."""
 
 
+class Skipped(Exception):
+    """This host cannot do what the check needs; the message says what."""
+
+
 def _ask(guest, command, seconds=15):
     """Run a command that must succeed in the guest, return its output."""
     status, output = guest.run(command, seconds)
@@ -44,9 +57,20 @@ def _ask(guest, command, seconds=15):
     return output.strip()
 
 
-def _platform_bit(guest):
-    features = _ask(guest, "cat /sys/class/net/eth0/device/features")
-    return features[VIRTIO_F_ACCESS_PLATFORM] == "1"
+def _features(guest):
+    """Return what was negotiated, a 0 or 1 for each bit."""
+    return _ask(guest, "cat /sys/class/net/eth0/device/features")
+
+
+def _has(guest, name):
+    return _features(guest)[features.BITS[name]] == "1"
+
+
+def negotiated(guest):
+    """device and driver negotiated what both know, and nothing else"""
+    wrong = features.differences(_features(guest), guest.wanted)
+    if wrong:
+        raise Failed(", ".join(wrong))
 
 
 def _behind_iommu(guest, expected):
@@ -55,7 +79,7 @@ def _behind_iommu(guest, expected):
     Linux calls a group's domain "DMA" when each unmap is flushed at once, and
     "DMA-FQ" when they are collected.
     """
-    if not _platform_bit(guest):
+    if not _has(guest, "VIRTIO_F_ACCESS_PLATFORM"):
         raise Failed("VIRTIO_F_ACCESS_PLATFORM was not negotiated")
     kind = _ask(guest, "cat /sys/class/net/eth0/device/../iommu_group/type")
     if kind != expected:
@@ -93,8 +117,24 @@ def ats_on(guest):
 
 def not_behind_iommu(guest):
     """the device is not behind a vIOMMU"""
-    if _platform_bit(guest):
+    if _has(guest, "VIRTIO_F_ACCESS_PLATFORM"):
         raise Failed("VIRTIO_F_ACCESS_PLATFORM was negotiated")
+
+
+def _counters(guest):
+    """Return what the kernels at both ends count."""
+    return {"host": snmp.host(), "guest": snmp.counters(_ask(guest, f"cat {snmp.PATH}"))}
+
+
+@contextlib.contextmanager
+def _judged(guest):
+    """Check that meanwhile neither kernel counts a packet as bad."""
+    before = _counters(guest)
+    yield
+    after = _counters(guest)
+    bad = [f"{end} {name}" for end in before for name in snmp.worse(before[end], after[end])]
+    if bad:
+        raise Failed("packets arrived damaged: " + ", ".join(bad))
 
 
 def _icmp(guest):
@@ -112,14 +152,15 @@ def _ping(guest, size):
     last reply it waits for and may have sent more by then, so the kernel counts.
     """
     before = _icmp(guest)
-    _, output = guest.run(f"ping -A -i 0.2 -q -c {PINGS} -s {size} {HOST}", PING_SECONDS)
-    match = re.search(r"(\d+) packets transmitted, (\d+) packets received", output)
-    if not match:
-        raise Failed(f"ping said: {output.strip()}")
-    sent, received = map(int, match.groups())
-    late = time.monotonic() + LATE_SECONDS
-    while (arrived := _icmp(guest) - before) < sent and time.monotonic() < late:
-        time.sleep(0.1)
+    with _judged(guest):
+        _, output = guest.run(f"ping -A -i 0.2 -q -c {PINGS} -s {size} {HOST}", PING_SECONDS)
+        match = re.search(r"(\d+) packets transmitted, (\d+) packets received", output)
+        if not match:
+            raise Failed(f"ping said: {output.strip()}")
+        sent, received = map(int, match.groups())
+        late = time.monotonic() + LATE_SECONDS
+        while (arrived := _icmp(guest) - before) < sent and time.monotonic() < late:
+            time.sleep(0.1)
     if received != PINGS or arrived != sent or "duplicates" in output:
         raise Failed(f"{sent} sent, {arrived} answered, {received} of them in time")
     times = re.search(r"= ([\d./]+) ms", output)
@@ -167,9 +208,41 @@ class _Peer(threading.Thread):
         return self.received.hexdigest()
 
 
-def _rate(start):
-    seconds = time.monotonic() - start
-    return f" ({TRANSFER_BYTES >> 20} MiB, {TRANSFER_BYTES * 8e-6 / seconds:.1f} Mbit/s)"
+def _frames(guest, direction):
+    """Return how many frames the guest's card carried: large ones count once."""
+    return int(_ask(guest, f"cat /sys/class/net/eth0/statistics/{direction}_packets"))
+
+
+class _Transfer:
+    """The frames the guest's card carried, and the segments the sender made of them.
+
+    A sender counts each segment of a large frame, whoever cuts it.
+    """
+
+    def __init__(self, guest, direction, sender):
+        self.guest = guest
+        self.direction = direction
+        self.sender = sender
+        self.before = self.look()
+
+    def look(self):
+        """Return (frames, segments) so far."""
+        return (_frames(self.guest, self.direction),
+                _counters(self.guest)[self.sender]["Tcp.OutSegs"])
+
+    def result(self, seconds, large):
+        """Check that frames were large where that was negotiated; return a remark."""
+        frames, segments = (now - was for now, was in zip(self.look(), self.before))
+        if _has(self.guest, large) and frames >= segments:
+            raise Failed(f"{large} was negotiated, and no frame was large: "
+                         f"{frames} of them, {segments} segments")
+        return (f" ({TRANSFER_BYTES >> 20} MiB, {segments} segments in {frames} frames, "
+                f"{TRANSFER_BYTES * 8e-6 / seconds:.1f} Mbit/s)")
+
+
+def _serve(host):
+    return socket.create_server(
+        (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
 
 def _accept(server, guest):
@@ -182,36 +255,83 @@ def _accept(server, guest):
         raise Failed(f"the guest did not connect: {output.strip() or error}") from error
 
 
-def tcp_to_guest(guest):
-    """TCP to the guest arrives intact"""
+def _to_guest(guest, host):
     data = random.Random(TRANSFER_SEED).randbytes(TRANSFER_BYTES)
-    with socket.create_server((HOST, 0)) as server:
-        port = server.getsockname()[1]
-        guest.start(f"timeout {TRANSFER_SECONDS} nc {HOST} {port} > /tmp/data")
+    with _judged(guest), _serve(host) as server:
+        transfer = _Transfer(guest, "rx", "host")
+        guest.start(f"timeout {TRANSFER_SECONDS} nc {host} {server.getsockname()[1]} > /tmp/data")
         start = time.monotonic()
         peer = _Peer(_accept(server, guest), data)
         guest.finish(TRANSFER_SECONDS + 10, "the transfer to the guest")
-        remark = _rate(start)
+        seconds = time.monotonic() - start
         peer.result()
+        remark = transfer.result(seconds, f"VIRTIO_NET_F_GUEST_TSO{6 if ':' in host else 4}")
     if _ask(guest, "sha256sum < /tmp/data", 60).split()[0] != hashlib.sha256(data).hexdigest():
         raise Failed("what arrived differs: " + _ask(guest, "wc -c /tmp/data"))
     return remark
 
 
-def tcp_from_guest(guest):
-    """TCP from the guest arrives intact"""
+def _from_guest(guest, host):
     _ask(guest, f"head -c {TRANSFER_BYTES} /dev/urandom > /tmp/data", 60)
     expected = _ask(guest, "sha256sum < /tmp/data", 60).split()[0]
-    with socket.create_server((HOST, 0)) as server:
-        guest.start(f"timeout {TRANSFER_SECONDS} nc {HOST} {server.getsockname()[1]} < /tmp/data")
+    with _judged(guest), _serve(host) as server:
+        transfer = _Transfer(guest, "tx", "guest")
+        guest.start(f"timeout {TRANSFER_SECONDS} nc {host} {server.getsockname()[1]} < /tmp/data")
         start = time.monotonic()
         peer = _Peer(_accept(server, guest))
         arrived = peer.result()
-        remark = _rate(start)
+        seconds = time.monotonic() - start
         guest.finish(TRANSFER_SECONDS + 10, "the transfer from the guest")
+        remark = transfer.result(seconds, f"VIRTIO_NET_F_HOST_TSO{6 if ':' in host else 4}")
     if arrived != expected:
         raise Failed("what arrived differs")
     return remark
+
+
+def tcp_to_guest(guest):
+    """TCP to the guest arrives intact"""
+    return _to_guest(guest, HOST)
+
+
+def tcp_from_guest(guest):
+    """TCP from the guest arrives intact"""
+    return _from_guest(guest, HOST)
+
+
+def _usable(table, address):
+    """Tell whether an if_inet6 has an address that nobody else turned out to have."""
+    packed = socket.inet_pton(socket.AF_INET6, address).hex()
+    flags = [int(line.split()[4], 16) for line in table.splitlines() if line.startswith(packed)]
+    return bool(flags) and not flags[0] & IFA_F_TENTATIVE
+
+
+def _ipv6(guest):
+    """Give both ends an IPv6 address; again does no harm."""
+    path = "/proc/net/if_inet6"
+    if not os.path.exists(path):
+        raise Skipped("this kernel has no IPv6")
+    subprocess.run(["busybox", "ip", "address", "replace", HOST6 + "/64", "dev",
+                    guest.backend.uplink], check=True, timeout=10)
+    _ask(guest, f"ip address replace {GUEST6}/64 dev eth0")
+
+    def both():
+        with open(path, encoding="ascii") as file:
+            return (_usable(file.read(), HOST6) and
+                    _usable(_ask(guest, f"cat {path}"), GUEST6))
+
+    wait_for("IPv6 addresses at both ends", both, ADDRESS_SECONDS)
+
+
+def tcp6_to_guest(guest):
+    """TCP over IPv6 to the guest arrives intact"""
+    _ipv6(guest)
+    return _to_guest(guest, HOST6)
+
+
+def tcp6_from_guest(guest):
+    """TCP over IPv6 from the guest arrives intact"""
+    _ipv6(guest)
+    return _from_guest(guest, HOST6)
 
 
 def rebind(guest):
@@ -238,4 +358,5 @@ def restart(guest):
     return _ping(guest, 56)
 
 
-TRAFFIC = [ping_small, ping_large, tcp_to_guest, tcp_from_guest]
+TRAFFIC = [negotiated, ping_small, ping_large, tcp_to_guest, tcp_from_guest]
+TRAFFIC6 = [tcp6_to_guest, tcp6_from_guest]

@@ -37,13 +37,16 @@ def _machine(qemu, kvm, image, console, shell, append):
             "-append", "console=ttyS0 no_timer_check " + append]
 
 
-def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
-    """Return the command line; docs/guests.md explains each part."""
+def qemu_command(qemu, kvm, viommu, card, image, vhost, shell, console, address):
+    """Return the command line; docs/guests.md explains each part.
+
+    card is what the network card has besides, such as ",packed=on".
+    """
     device, append = VIOMMU[viommu]
     # Straight on pcie.0 the device would not be a PCI Express one, and ats=on
     # would silently do nothing
     net = ("virtio-net-pci,bus=port0,netdev=net0,mac=52:54:00:12:34:56,"
-           "disable-legacy=on,romfile=")
+           "disable-legacy=on,romfile=" + card)
     if device:
         net += ",iommu_platform=on,ats=on"
     if not kvm:
@@ -59,11 +62,15 @@ def qemu_command(qemu, kvm, viommu, image, vhost, shell, console, address):
 
 
 class Guest:
-    """A booted guest.  run() gives its shell one command at a time."""
+    """A booted guest.  run() gives its shell one command at a time.
+
+    wanted: the features its driver has to negotiate (features.py).
+    """
 
     def __init__(self, command, shell, log, boot_seconds, backend=None):
         _, others = cpus()
         self.backend = backend
+        self.wanted = {}
         self.boot_seconds = boot_seconds
         self.number = 0
         self.pending = b""

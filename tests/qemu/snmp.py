@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""snmp.py - What the kernels at both ends count as bad
+
+Each end's kernel is a judge of the frames the other's left to vunetd to finish:
+a wrong checksum or length is dropped there, TCP sends the data again, and what
+arrives in the end is intact.  Only these counters tell.
+"""
+
+PATH = "/proc/net/snmp"
+BAD = {
+    "Ip": {"InHdrErrors"},
+    "Icmp": {"InCsumErrors"},
+    "Tcp": {"InErrs", "InCsumErrors"},
+    "Udp": {"InErrors", "InCsumErrors"},
+}
+
+
+def counters(text):
+    """Return {"Tcp.InSegs": number, ...}: pairs of lines, names and numbers."""
+    lines = [line.split() for line in text.splitlines() if ":" in line]
+    return {f"{names[0][:-1]}.{name}": int(number)
+            for names, numbers in zip(lines[::2], lines[1::2])
+            for name, number in zip(names[1:], numbers[1:])}
+
+
+def host():
+    """Return the counters of this process's network namespace."""
+    with open(PATH, encoding="ascii") as file:
+        return counters(file.read())
+
+
+def worse(before, after):
+    """Name the counters of bad packets that moved."""
+    names = (f"{group}.{name}" for group, members in BAD.items() for name in sorted(members))
+    return [f"{name} {after[name] - before[name]:+}" for name in names
+            if after[name] != before[name]]
