@@ -25,8 +25,10 @@ OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefin
 OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 # The grace period taken out: what a test of the tests must find broken
 OPT_nograce := $(OPT_release) -DIOTLB_TEST_NO_GRACE
+# The datapath with a clock at each border of its stages: only bench-stages uses it
+OPT_stages  := $(OPT_release) -DVQ_STAGES
 OPT         := $(OPT_$(BUILD))
-$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan, nograce))
+$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan, nograce, stages))
 
 CFLAGS  ?=
 ALL_CFLAGS = $(CSTD) $(WARN) $(OPT) $(if $(NATIVE),-march=native) $(EXTRA_CFLAGS) $(CFLAGS) -MMD -MP
@@ -125,6 +127,11 @@ bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=1 REPEATS=3 CELLS
 bench-instructions: $(O)/tests/bench/vq_bench ## count instructions per packet, the same on every run
 	$(Q)tests/setup.sh bench
 	$(Q)tests/bench/instructions.py --bench $<
+
+.PHONY: bench-stages
+bench-stages: ## measure cycles per packet and stage of a virtqueue
+	$(Q)$(MAKE) --no-print-directory BUILD=stages build/stages/tests/bench/vq_bench
+	$(Q)build/stages/tests/bench/vq_bench
 
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS=strict: only that)

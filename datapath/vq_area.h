@@ -186,4 +186,49 @@ static __rte_always_inline bool vq_used_put(struct vq *vq, struct vq_burst *b, u
 	return true;
 }
 
+/**
+ * vq_used_put_run() - Write used elements that are neighbours in the ring
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @idx:	Free-running index of the first
+ * @heads:	Of the chains that go back
+ * @lens:	Bytes written to each, or NULL where nothing is
+ * @n:		How many
+ *
+ * Where they lie together in host memory it is asked once, not for each: what is
+ * left is a loop of stores, which the compiler makes wide ones.
+ *
+ * Return: How many were written; fewer when a place does not translate
+ */
+static __rte_always_inline uint16_t vq_used_put_run(struct vq *vq, struct vq_burst *b, uint16_t idx,
+						    const uint16_t *heads, const uint32_t *lens,
+						    uint16_t n) PMD_ONLY
+{
+	uint32_t i = 0;
+
+	while (i < n) {
+		uint16_t at = (uint16_t)(idx + i);
+		uint32_t off = vq_used_off(vq, at);
+		uint8_t *p = vq_area_at(vq, &vq->used, off, 8);
+		uint32_t end;
+
+		if (unlikely(!p)) {
+			if (!vq_used_put(vq, b, at, heads[i], lens ? lens[i] : 0))
+				break;
+			i++;
+			continue;
+		}
+		/* As far as the window and the ring go */
+		end = RTE_MIN((vq->used.win_len - (off - vq->used.win_off)) / 8,
+			      (uint32_t)vq->size - (at & vq->mask));
+		end = RTE_MIN(i + end, (uint32_t)n);
+		for (; i < end; i++, p += 8) {
+			uint64_t elem = (lens ? (uint64_t)lens[i] << 32 : 0) | heads[i];
+
+			memcpy(p, &elem, 8);
+		}
+	}
+	return (uint16_t)i;
+}
+
 #endif /* VUNETD_VQ_AREA_H */

@@ -11,7 +11,7 @@
  *   area      control thread fills in iova, size and perm in vq_start(); the
  *             polling thread moves the windows
  *   counters  the polling thread; read relaxed by the control thread
- *   hints     the polling thread
+ *   hints     the polling thread, and stages, if there are any
  *   segs      the polling thread, scratch within one call, like backs
  *
  * A struct vq_burst lives on the polling thread's stack for one call.  Host
@@ -30,6 +30,7 @@
 #include <rte_branch_prediction.h>
 
 #include "datapath/vq.h"
+#include "datapath/vq_stages.h"
 #include "iotlb/iotlb.h"
 
 /* Rings are read as little endian, which virtio 1.x prescribes, without swaps */
@@ -214,6 +215,7 @@ struct vq {
 
 	struct vq_counters counters __rte_cache_aligned;
 	struct iotlb_hints hints __rte_cache_aligned;
+	struct vq_stages stages;
 } __rte_cache_aligned;
 
 static_assert(offsetof(struct vq, state) == RTE_CACHE_LINE_SIZE, "setup fills one line");

@@ -335,17 +335,24 @@ static __rte_always_inline void vq_packed_return_batch(struct vq *vq, struct vq_
 }
 
 /**
- * vq_packed_return() - Return one chain, and go on behind it
+ * vq_packed_return() - Return chains, and go on behind them
  * @vq:		Virtqueue
  * @b:		Call
- * @take:	Chain at the call's position
- * @len:	Bytes written to it
+ * @takes:	Chains from the call's position on
+ * @lens:	Bytes written to each, or NULL where nothing is
+ * @n:		How many
  */
 static __rte_always_inline void vq_packed_return(struct vq *vq, struct vq_burst *b,
-						 const struct vq_take *take, uint32_t len) PMD_ONLY
+						 const struct vq_take *takes, const uint32_t *lens,
+						 uint16_t n) PMD_ONLY
 {
-	vq_packed_put(b, take->slot, vq_packed_used(take, len));
-	vq_pos_move(vq, &b->pos, take->n);
+	uint16_t slots = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		vq_packed_put(b, takes[i].slot, vq_packed_used(&takes[i], lens ? lens[i] : 0));
+		slots = (uint16_t)(slots + takes[i].n);
+	}
+	vq_pos_move(vq, &b->pos, slots);
 }
 
 /**

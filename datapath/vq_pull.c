@@ -208,21 +208,17 @@ static __rte_always_inline uint16_t pull_return(struct vq *vq, struct vq_burst *
 						const struct pull *call, uint16_t n,
 						const bool packed) PMD_ONLY
 {
-	if (packed && vq->in_order) {
-		vq_packed_return_batch(vq, b, call->takes + b->done, n);
-		return n;
-	}
+	const struct vq_take *takes = call->takes + b->done;
+
 	if (!packed && b->batch)
 		return n;
-	for (uint16_t i = 0; i < n; i++) {
-		uint16_t at = (uint16_t)(b->done + i);
-
-		if (packed)
-			vq_packed_return(vq, b, &call->takes[at], 0);
-		else if (unlikely(!vq_used_put(vq, b, (uint16_t)(vq->next + at), call->heads[at],
-					       0)))
-			return i;
-	}
+	if (!packed)
+		return vq_used_put_run(vq, b, (uint16_t)(vq->next + b->done), call->heads + b->done,
+				       NULL, n);
+	if (vq->in_order)
+		vq_packed_return_batch(vq, b, takes, n);
+	else
+		vq_packed_return(vq, b, takes, NULL, n);
 	return n;
 }
 
@@ -258,6 +254,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 	call->have_first = !plain;
 	if (unlikely(!plain))
 		call->first = d;
+	vq_stage_end(&vq->stages, VQ_STAGE_TRANSLATE);
 
 	for (i = 0; i < n; i++) {
 		struct rte_mbuf *m = call->mbufs[call->taken + i];
@@ -276,6 +273,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 		bytes += m->pkt_len;
 		pkts[i] = m;
 	}
+	vq_stage_end(&vq->stages, VQ_STAGE_COPY);
 	i = pull_return(vq, b, call, n, packed);
 	/* Short only after a miss in the used ring, rare enough to count again */
 	for (; n > i; n--)
@@ -504,6 +502,7 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 	struct vq_burst b;
 	uint16_t got = 0;
 
+	vq_stages_begin(&vq->stages);
 	if (packed)
 		call.n = vq_packed_begin(vq, &b, now) ? n : 0;
 	else
@@ -521,8 +520,10 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 		if (unlikely(!vq_heads_read(vq, &b, vq->next, call.heads, call.n)))
 			goto end;
 	}
+	vq_stage_end(&vq->stages, VQ_STAGE_FETCH);
 	if (unlikely(!pull_alloc(vq, &call)))
 		goto end;
+	vq_stage_end(&vq->stages, VQ_STAGE_MBUFS);
 	for (;;) {
 		got = (uint16_t)(got +
 				 pull_run(vq, &b, &call, pkts + got, hdr_len, packed, offloads));
@@ -544,6 +545,7 @@ end:
 		vq_batch_end(&b, call.heads);
 		vq_burst_end(vq, &b, now);
 	}
+	vq_stage_end(&vq->stages, VQ_STAGE_PUBLISH);
 	return got;
 }
 

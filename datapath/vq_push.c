@@ -164,6 +164,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 	struct push_frame frames[VQ_BURST];
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 	uint16_t heads[VQ_BURST];
+	uint32_t lens[VQ_BURST];
 	struct vq_desc d;
 	uint64_t bytes = 0;
 	uint16_t n, i;
@@ -175,6 +176,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 		max = push_fetch(vq, b, takes, max);
 	else if (unlikely(!vq_heads_read(vq, b, idx, heads, max)))
 		return 0;
+	vq_stage_end(&vq->stages, VQ_STAGE_FETCH);
 	for (n = 0; n < max; n++) {
 		if (packed)
 			d = takes[n].desc;
@@ -185,6 +187,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 	}
 	if (unlikely(!plain))
 		*first = push_first(packed ? &takes[n] : NULL, packed ? 0 : heads[n], d);
+	vq_stage_end(&vq->stages, VQ_STAGE_TRANSLATE);
 
 	push_header(&hdr, 1);
 	for (i = 0; i < n; i++) {
@@ -200,13 +203,17 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 		vq_copy(f->p0 + hdr_len, src, f->n0);
 		if (unlikely(f->n1))
 			vq_copy(f->p1, src + f->n0, f->n1);
-		if (packed)
-			vq_packed_return(vq, b, &takes[i], hdr_len + len);
-		else if (unlikely(
-				 !vq_used_put(vq, b, (uint16_t)(idx + i), heads[i], hdr_len + len)))
-			break;
+		lens[i] = hdr_len + len;
 		bytes += len;
 	}
+	vq_stage_end(&vq->stages, VQ_STAGE_COPY);
+	if (packed)
+		vq_packed_return(vq, b, takes, lens, n);
+	else
+		i = vq_used_put_run(vq, b, idx, heads, lens, n);
+	/* Short only after a miss in the used ring: those are given again */
+	for (; n > i; n--)
+		bytes -= lens[n - 1] - hdr_len;
 	b->done = (uint16_t)(b->done + i);
 	b->packets += i;
 	b->bytes += bytes;
@@ -529,6 +536,7 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 	struct vq_burst b;
 	uint16_t sent = 0;
 
+	vq_stages_begin(&vq->stages);
 	if (packed ? !vq_packed_begin(vq, &b, now) : !vq_burst_begin(vq, &b, n, now))
 		return 0;
 	for (;;) {
@@ -546,6 +554,7 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 		vq_packed_end(vq, &b, now);
 	else
 		vq_burst_end(vq, &b, now);
+	vq_stage_end(&vq->stages, VQ_STAGE_PUBLISH);
 	return sent;
 }
 

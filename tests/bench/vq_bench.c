@@ -9,7 +9,8 @@
  *	vq_bench [rounds]
  *
  * Columns: TSC cycles per packet, the lower quartile of bursts: what else runs on
- * the machine makes bursts longer, never shorter.
+ * the machine makes bursts longer, never shorter.  Built with -DVQ_STAGES, the
+ * same for each stage of a call (vq_stages.h).
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,40 +28,51 @@
 #include <rte_rcu_qsbr.h>
 
 #include "datapath/miss.h"
-#include "datapath/vq.h"
+#include "datapath/vq_internal.h"
 #include "iotlb/iotlb.h"
 
 #define PAGE	 4096u
 #define RING	 256u
 #define IOVA	 UINT64_C(0x100000000)
 #define FEATURES (UINT64_C(1) << VIRTIO_F_VERSION_1 | UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
+#define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
+#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
+
+/* Figures a burst gives: all of it, or each stage and their sum */
+#ifdef VQ_STAGES
+#define N_FIGURES (VQ_N_STAGES + 1)
+#else
+#define N_FIGURES 1
+#endif
 
 /**
  * struct scene - One line of the table
  * @n_bufs:	Buffers visited in turn
  * @stride:	Distance between them
  * @scattered:	4 KiB pages at random places, else one linear range
- * @packed:	Layout of the ring
+ * @features:	Negotiated, beside FEATURES
  */
 struct scene {
 	const char *name;
 	unsigned int n_bufs;
 	unsigned int stride;
 	bool scattered;
-	bool packed;
+	uint64_t features;
 };
 
 static const struct scene scenes[] = {
-	{"linear, 1024 buffers", 1024, 2048, false, false},
-	{"4K scattered, 1024 buffers", 1024, 2048, true, false},
-	{"linear, 8192 buffers", 8192, 2048, false, false},
-	{"4K scattered, 8192 buffers", 8192, 2048, true, false},
-	{"linear, 1024 straddling", 1024, 2176 + 128, false, false},
-	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true, false},
-	{"packed, linear, 1024", 1024, 2048, false, true},
-	{"packed, 4K scattered, 1024", 1024, 2048, true, true},
-	{"packed, linear, 8192", 8192, 2048, false, true},
-	{"packed, 4K scattered, 8192", 8192, 2048, true, true},
+	{"linear, 1024 buffers", 1024, 2048, false, 0},
+	{"4K scattered, 1024 buffers", 1024, 2048, true, 0},
+	{"linear, 8192 buffers", 8192, 2048, false, 0},
+	{"4K scattered, 8192 buffers", 8192, 2048, true, 0},
+	{"linear, 1024 straddling", 1024, 2176 + 128, false, 0},
+	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true, 0},
+	{"in order, linear, 1024", 1024, 2048, false, ORDER},
+	{"packed, linear, 1024", 1024, 2048, false, PACKED},
+	{"packed, 4K scattered, 1024", 1024, 2048, true, PACKED},
+	{"packed, linear, 8192", 8192, 2048, false, PACKED},
+	{"packed, 4K scattered, 8192", 8192, 2048, true, PACKED},
+	{"packed, in order, linear, 1024", 1024, 2048, false, PACKED | ORDER},
 };
 
 static struct rte_rcu_qsbr *qsbr;
@@ -126,8 +138,8 @@ static void start(struct bench *b, const struct scene *s, uint8_t index) CTL_ONL
 		.desc = IOVA,
 		.avail = IOVA + AVAIL_OFF,
 		.used = IOVA + USED_OFF,
-		.features = FEATURES | (s->packed ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0),
-		.base = s->packed ? 1u << 15 : 0, /* the wrap counter begins at 1 */
+		.features = FEATURES | s->features,
+		.base = s->features & PACKED ? 1u << 15 : 0, /* the wrap counter begins at 1 */
 		.call_fd = -1,
 		.size = RING,
 		.index = index,
@@ -184,7 +196,7 @@ static void offer_packed(struct bench *b, const struct scene *s, uint32_t len, u
 /* The driver: makes a burst of buffers available, in ring order */
 static void offer(struct bench *b, const struct scene *s, uint32_t len, uint16_t flags)
 {
-	if (s->packed) {
+	if (s->features & PACKED) {
 		offer_packed(b, s, len, flags);
 		return;
 	}
@@ -237,6 +249,27 @@ static uint32_t push_burst(struct bench *b, const struct scene *s, uint32_t len)
 	return (uint32_t)t;
 }
 
+/**
+ * figures() - What a burst cost
+ * @b:		Ring
+ * @cycles:	All of it
+ * @ret:	Filled in
+ */
+static void figures(const struct bench *b, uint32_t cycles, uint32_t *ret)
+{
+#ifdef VQ_STAGES
+	(void)cycles;
+	ret[VQ_N_STAGES] = 0;
+	for (unsigned int i = 0; i < VQ_N_STAGES; i++) {
+		ret[i] = (uint32_t)b->vq->stages.cycles[i];
+		ret[VQ_N_STAGES] += ret[i];
+	}
+#else
+	(void)b;
+	ret[0] = cycles;
+#endif
+}
+
 static int by_value(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -244,27 +277,92 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double quartile(const struct scene *s, bool push, uint32_t len, unsigned int rounds)
+/**
+ * measure() - Run bursts through a ring
+ * @s:		Kind of guest
+ * @push:	Towards it
+ * @len:	Bytes in a frame
+ * @rounds:	Bursts
+ * @ret:	Lower quartile of each figure, per frame
+ */
+static void measure(const struct scene *s, bool push, uint32_t len, unsigned int rounds,
+		    double ret[N_FIGURES])
 {
-	uint32_t *bursts = calloc(rounds, sizeof(*bursts));
+	uint32_t *all[N_FIGURES], now[N_FIGURES];
 	struct bench b;
-	double result;
-	uint32_t cycles;
 
 	thread_role_assume(&ctl_role);
 	thread_role_assume(&pmd_role);
-	if (!bursts)
-		die("memory");
+	for (unsigned int f = 0; f < N_FIGURES; f++) {
+		all[f] = calloc(rounds, sizeof(*all[f]));
+		if (!all[f])
+			die("memory");
+	}
 	start(&b, s, push ? 0 : 1);
-	for (unsigned int i = 0; i < rounds; i++)
-		bursts[i] = push ? push_burst(&b, s, len) : pull_burst(&b, s, len);
+	for (unsigned int i = 0; i < rounds; i++) {
+		figures(&b, push ? push_burst(&b, s, len) : pull_burst(&b, s, len), now);
+		for (unsigned int f = 0; f < N_FIGURES; f++)
+			all[f][i] = now[f];
+	}
 	stop(&b);
-	qsort(bursts, rounds, sizeof(*bursts), by_value);
-	cycles = bursts[rounds / 4];
-	result = (double)cycles / VQ_BURST;
-	free(bursts);
-	return result;
+	for (unsigned int f = 0; f < N_FIGURES; f++) {
+		qsort(all[f], rounds, sizeof(*all[f]), by_value);
+		now[f] = all[f][rounds / 4];
+		ret[f] = (double)now[f] / VQ_BURST;
+		free(all[f]);
+	}
 }
+
+#ifdef VQ_STAGES
+/* What reading the clock adds to each stage */
+static double clock_cost(void)
+{
+	struct vq_stages s;
+
+	vq_stages_begin(&s);
+	for (unsigned int i = 0; i < 1000; i++)
+		vq_stage_end(&s, VQ_STAGE_FETCH);
+	return (double)s.cycles[VQ_STAGE_FETCH] / 1000 / VQ_BURST;
+}
+
+/* A line for each direction and length, a column for each stage and their sum */
+static void table(unsigned int rounds)
+{
+	printf("%-44s %9s %9s %9s %9s %9s %9s   cycles per packet\n", "", "fetch", "mbufs",
+	       "translate", "copy", "publish", "sum");
+	for (unsigned int i = 0; i < RTE_DIM(scenes); i++) {
+		for (unsigned int cell = 0; cell < 4; cell++) {
+			uint32_t len = cell & 1 ? 1518 : 64;
+			double cycles[N_FIGURES];
+
+			measure(&scenes[i], cell & 2, len, rounds, cycles);
+			printf("%-32s %s %5u", scenes[i].name, cell & 2 ? "push" : "pull", len);
+			for (unsigned int f = 0; f < N_FIGURES; f++)
+				printf(" %9.1f", cycles[f]);
+			printf("\n");
+			fflush(stdout);
+		}
+	}
+	printf("%-44s %9.1f   in each stage\n", "reading the clock", clock_cost());
+}
+#else
+static void table(unsigned int rounds)
+{
+	printf("%-32s %9s %9s %9s %9s   cycles per packet\n", "", "pull 64", "pull 1518", "push 64",
+	       "push 1518");
+	for (unsigned int i = 0; i < RTE_DIM(scenes); i++) {
+		printf("%-32s", scenes[i].name);
+		for (unsigned int cell = 0; cell < 4; cell++) {
+			double cycles[N_FIGURES];
+
+			measure(&scenes[i], cell & 2, cell & 1 ? 1518 : 64, rounds, cycles);
+			printf(" %9.1f", cycles[0]);
+			fflush(stdout);
+		}
+		printf("\n");
+	}
+}
+#endif
 
 int main(int argc, char **argv)
 {
@@ -289,17 +387,7 @@ int main(int argc, char **argv)
 	qsbr = aligned_alloc(64, RTE_ALIGN_CEIL(rte_rcu_qsbr_get_memsize(1), 64));
 	if (!pool || !qsbr || rte_rcu_qsbr_init(qsbr, 1) || miss_queue_new(&misses))
 		die("set-up");
-	printf("%-32s %9s %9s %9s %9s   cycles per packet\n", "", "pull 64", "pull 1518", "push 64",
-	       "push 1518");
-	for (unsigned int i = 0; i < RTE_DIM(scenes); i++) {
-		printf("%-32s", scenes[i].name);
-		for (int push = 0; push < 2; push++) {
-			printf(" %9.1f", quartile(&scenes[i], push, 64, rounds));
-			printf(" %9.1f", quartile(&scenes[i], push, 1518, rounds));
-			fflush(stdout);
-		}
-		printf("\n");
-	}
+	table(rounds);
 	rte_eal_cleanup();
 	return 0;
 }
