@@ -28,7 +28,7 @@ enum vq_fetch vq_packed_fetch_hard(struct vq *vq, struct vq_burst *b, const stru
 	if (!vq_area_read(vq, b, &vq->desc, off, &addr, sizeof(addr)))
 		return VQ_FETCH_MISS;
 	vq_packed_taken(take, pos, slot, addr, meta);
-	if (vq_desc_flags(take->desc) & VRING_DESC_F_NEXT)
+	if (meta & (uint64_t)VRING_DESC_F_NEXT << 48)
 		return vq_packed_extent(vq, b, pos, take);
 	return VQ_FETCH_OK;
 }
@@ -53,7 +53,7 @@ enum vq_fetch vq_packed_extent(struct vq *vq, struct vq_burst *b, const struct v
 		if (!vq_area_read(vq, b, &vq->desc, at.at * 16u + 8, &meta, sizeof(meta)))
 			return VQ_FETCH_MISS;
 	} while (meta >> 48 & VRING_DESC_F_NEXT);
-	take->id = (uint16_t)(meta >> 32);
+	take->desc.meta = (take->desc.meta & ~VQ_PACKED_ID) | (meta & VQ_PACKED_ID);
 	return VQ_FETCH_OK;
 }
 
@@ -87,7 +87,7 @@ static enum vq_verdict walk_table(struct vq *vq, struct vq_burst *b, struct vq_d
 		b->budget--;
 		if (!vq_desc_read(vq, b, &table, i, &d))
 			return VQ_MISS;
-		verdict = vq_chain_add(vq_packed_desc(d.addr, d.meta), write, segs, chain);
+		verdict = vq_chain_add(vq_packed_desc(d), write, segs, chain);
 	}
 	return verdict;
 }
@@ -96,7 +96,7 @@ enum vq_verdict vq_packed_walk(struct vq *vq, struct vq_burst *b, const struct v
 			       uint16_t write, struct vq_seg *segs, struct vq_chain *ret_chain)
 {
 	struct vq_chain chain = {0, 0};
-	struct vq_desc d = take->desc;
+	struct vq_desc d = vq_packed_desc(take->desc);
 	enum vq_verdict verdict = VQ_OK;
 
 	for (uint16_t i = 0; i < take->n && verdict == VQ_OK; i++) {

@@ -44,28 +44,29 @@ static_assert(offsetof(struct vring_packed_desc, len) == 8, "length, ID, flags: 
 /* Of the flags, what marks a descriptor available and used */
 #define VQ_PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
 #define VQ_PACKED_USED	(1u << VRING_PACKED_DESC_F_USED)
+static_assert(VQ_PACKED_USED == VQ_PACKED_AVAIL << 8, "for vq_packed_used()");
+/* In a descriptor's second word: what a chain of one that is available has of
+ * these marks, and where the buffer ID is
+ */
+#define VQ_PACKED_MARKS ((uint64_t)(VQ_PACKED_AVAIL | VQ_PACKED_USED | VRING_DESC_F_NEXT) << 48)
+#define VQ_PACKED_ID	((uint64_t)UINT16_MAX << 32)
 /* Those that mean the same in both layouts */
 #define VQ_PACKED_COMMON (VRING_DESC_F_NEXT | VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)
 
 /**
  * struct vq_take - An available chain
- * @desc:	Its first descriptor, as the split layout has it
+ * @desc:	Its first descriptor as it was read, with the last one's ID
  * @slot:	Where its used element goes
  * @at:		Slot number
  * @n:		Slots it takes
- * @id:		Buffer ID
- * @wrap:	Wrap counter at its first slot
  *
- * Both layouts use it where they share code; the split one has the first
- * descriptor and, as ID, the head.
+ * The wrap counter at its first slot is the AVAIL flag of the descriptor.
  */
 struct vq_take {
 	struct vq_desc desc;
 	_Atomic uint64_t *slot;
 	uint16_t at;
 	uint16_t n;
-	uint16_t id;
-	bool wrap;
 };
 
 /**
@@ -142,14 +143,13 @@ static __rte_always_inline void vq_pos_move(const struct vq *vq, struct vq_pos *
 
 /**
  * vq_packed_desc() - A descriptor as the split layout has it
- * @addr:	First word
- * @meta:	Second word: length, ID, flags
+ * @d:	As it is in memory: address; length, ID, flags
  */
-static __rte_always_inline struct vq_desc vq_packed_desc(uint64_t addr, uint64_t meta)
+static __rte_always_inline struct vq_desc vq_packed_desc(struct vq_desc d)
 {
 	return (struct vq_desc){
-		.addr = addr,
-		.meta = (uint32_t)meta | (meta >> 48 & VQ_PACKED_COMMON) << 32,
+		.addr = d.addr,
+		.meta = (uint32_t)d.meta | (d.meta >> 48 & VQ_PACKED_COMMON) << 32,
 	};
 }
 
@@ -179,12 +179,10 @@ static __rte_always_inline void vq_packed_taken(struct vq_take *take, const stru
 						uint64_t meta)
 {
 	*take = (struct vq_take){
-		.desc = vq_packed_desc(addr, meta),
+		.desc = {.addr = addr, .meta = meta},
 		.slot = slot,
 		.at = pos->at,
 		.n = 1,
-		.id = (uint16_t)(meta >> 32),
-		.wrap = pos->wrap,
 	};
 }
 
@@ -214,9 +212,56 @@ static __rte_always_inline enum vq_fetch vq_packed_fetch(struct vq *vq, struct v
 	memcpy(&addr, p, sizeof(addr));
 	asm volatile("" : "+r"(addr));
 	vq_packed_taken(take, pos, slot, addr, meta);
-	if (unlikely(vq_desc_flags(take->desc) & VRING_DESC_F_NEXT))
+	if (unlikely(meta & (uint64_t)VRING_DESC_F_NEXT << 48))
 		return vq_packed_extent(vq, b, pos, take);
 	return VQ_FETCH_OK;
+}
+
+/**
+ * vq_packed_fetch_plain() - Look for chains of one descriptor that lie together
+ * @vq:		Virtqueue
+ * @pos:	Where; moves on behind those found
+ * @takes:	Filled in
+ * @max:	Room there
+ *
+ * What vq_packed_fetch() asks for each is asked once: where the ring is in host
+ * memory, where it ends, how much of it is in this call already.  Whatever ends
+ * the run is left to that one.
+ *
+ * Return: How many there are
+ */
+static __rte_always_inline uint16_t vq_packed_fetch_plain(struct vq *vq, struct vq_pos *pos,
+							  struct vq_take *takes, uint16_t max)
+	PMD_ONLY
+{
+	uint64_t want = (uint64_t)(pos->wrap ? VQ_PACKED_AVAIL : VQ_PACKED_USED) << 48;
+	uint32_t off = pos->at * 16u, end, i;
+	uint8_t *p = vq_area_at(vq, &vq->desc, off, 16);
+
+	if (unlikely(!p) || unlikely((uintptr_t)p & 7))
+		return 0;
+	end = (vq->desc.win_len - (off - vq->desc.win_off)) / 16;
+	end = RTE_MIN(end, (uint32_t)vq->size - pos->at);
+	end = RTE_MIN(end, (uint32_t)vq->size - pos->moved);
+	end = RTE_MIN(end, (uint32_t)max);
+	for (i = 0; i < end; i++, p += 16) {
+		_Atomic uint64_t *slot = (_Atomic uint64_t *)(void *)(p + 8);
+		/* Pairs with the guest's release: the chain is all there */
+		uint64_t addr, meta = atomic_load_explicit(slot, memory_order_acquire);
+
+		if ((meta & VQ_PACKED_MARKS) != want)
+			break;
+		memcpy(&addr, p, sizeof(addr));
+		asm volatile("" : "+r"(addr));
+		takes[i] = (struct vq_take){
+			.desc = {.addr = addr, .meta = meta},
+			.slot = slot,
+			.at = (uint16_t)(pos->at + i),
+			.n = 1,
+		};
+	}
+	vq_pos_move(vq, pos, (uint16_t)i);
+	return (uint16_t)i;
 }
 
 /**
@@ -236,13 +281,14 @@ static __rte_always_inline uint16_t vq_packed_fetch_run(struct vq *vq, struct vq
 {
 	enum vq_fetch got = VQ_FETCH_NONE;
 	struct vq_pos pos = b->pos;
-	uint16_t n;
+	uint16_t n = vq_packed_fetch_plain(vq, &pos, takes, max);
 
-	for (n = 0; n < max && b->budget > 0; n++) {
+	while (n < max && b->budget > 0) {
 		got = vq_packed_fetch(vq, b, &pos, &takes[n]);
 		if (got != VQ_FETCH_OK)
 			break;
-		vq_pos_move(vq, &pos, takes[n].n);
+		vq_pos_move(vq, &pos, takes[n++].n);
+		n = (uint16_t)(n + vq_packed_fetch_plain(vq, &pos, takes + n, (uint16_t)(max - n)));
 	}
 	if (likely(got <= VQ_FETCH_NONE))
 		return n;
@@ -272,7 +318,7 @@ static __rte_always_inline bool vq_packed_follow(struct vq *vq, struct vq_burst 
 	at -= at >= vq->size ? vq->size : 0;
 	if (unlikely(!vq_desc_read(vq, b, &vq->desc, (uint16_t)at, d)))
 		return false;
-	*d = vq_packed_desc(d->addr, d->meta);
+	*d = vq_packed_desc(*d);
 	return true;
 }
 
@@ -283,10 +329,11 @@ static __rte_always_inline bool vq_packed_follow(struct vq *vq, struct vq_burst 
  */
 static __rte_always_inline uint64_t vq_packed_used(const struct vq_take *take, uint32_t len)
 {
-	uint64_t flags = (take->wrap ? VQ_PACKED_AVAIL | VQ_PACKED_USED : 0) |
-			 (len ? VRING_DESC_F_WRITE : 0);
+	uint64_t avail = take->desc.meta & (uint64_t)VQ_PACKED_AVAIL << 48;
+	uint64_t write = len ? (uint64_t)VRING_DESC_F_WRITE << 48 : 0;
 
-	return flags << 48 | (uint64_t)take->id << 32 | len;
+	/* Both marks are the wrap counter, which one of an available chain's is */
+	return avail << 8 | avail | write | (take->desc.meta & VQ_PACKED_ID) | len;
 }
 
 /**
@@ -327,8 +374,8 @@ static __rte_always_inline void vq_packed_return_batch(struct vq *vq, struct vq_
 		return;
 	if (likely(!b->first))
 		vq_packed_put(b, takes->slot, vq_packed_used(takes, 0));
-	b->first_used &= ~(UINT64_C(0xffff) << 32);
-	b->first_used |= (uint64_t)takes[n - 1].id << 32;
+	b->first_used &= ~VQ_PACKED_ID;
+	b->first_used |= takes[n - 1].desc.meta & VQ_PACKED_ID;
 	for (uint16_t i = 0; i < n; i++)
 		slots = (uint16_t)(slots + takes[i].n);
 	vq_pos_move(vq, &b->pos, slots);

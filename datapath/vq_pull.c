@@ -44,19 +44,22 @@ struct pull_frame {
 
 /**
  * struct pull - A call's arguments and what the stages share
- * @heads:	Heads of the available chains, unchecked
+ * @heads:	Split: heads of the available chains, unchecked
+ * @takes:	Packed: the available chains
  * @mbufs:	Allocated, one for each
  * @hdrs:	Headers of those handed out, untrusted, if they are read
  * @taken:	mbufs handed out
- * @n:		Entries in @heads and @mbufs
+ * @n:		Entries in @heads or @takes, and @mbufs
  * @room:	Bytes of a frame that fit one mbuf
  * @first:	Descriptor that ended a run
  * @have_first:	whether there is one
- * @takes:	Packed: the available chains in place of @heads
  */
 struct pull {
 	struct rte_mempool *pool;
-	uint16_t heads[VQ_BURST];
+	union {
+		uint16_t heads[VQ_BURST];
+		struct vq_take takes[VQ_BURST];
+	};
 	struct rte_mbuf *mbufs[VQ_BURST];
 	struct virtio_net_hdr hdrs[VQ_BURST];
 	uint16_t taken;
@@ -64,7 +67,6 @@ struct pull {
 	uint32_t room;
 	struct vq_desc first;
 	bool have_first;
-	struct vq_take takes[VQ_BURST];
 };
 
 /**
@@ -99,7 +101,7 @@ static __rte_always_inline bool pull_first(struct vq *vq, struct vq_burst *b,
 					   const bool packed) PMD_ONLY
 {
 	if (packed) {
-		*d = call->takes[i].desc;
+		*d = vq_packed_desc(call->takes[i].desc);
 		return true;
 	}
 	return likely(call->heads[i] < vq->size) &&
@@ -383,7 +385,7 @@ static bool pull_check(struct vq *vq, const struct vq_chain *chain) PMD_ONLY
 static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, struct pull *call,
 					    struct rte_mbuf **ret_m) PMD_ONLY
 {
-	uint16_t head = call->heads[b->done];
+	uint16_t head = vq->packed ? 0 : call->heads[b->done];
 	struct rte_mbuf *m = call->mbufs[call->taken];
 	enum vq_verdict verdict = VQ_ERR_INDEX;
 	struct vq_chain chain;

@@ -38,11 +38,15 @@ struct push_frame {
 
 /**
  * struct push_first - What the end of a run leaves for the slow path
- * @take:	The next chain; split: its head as ID, and its first descriptor
+ * @take:	Packed: the next chain
+ * @desc:	Split: its first descriptor
+ * @head:	and its head, untrusted
  * @have:	whether there is one
  */
 struct push_first {
 	struct vq_take take;
+	struct vq_desc desc;
+	uint16_t head;
 	bool have;
 };
 
@@ -57,7 +61,7 @@ static __rte_always_inline struct push_first push_first(const struct vq_take *ta
 {
 	if (take)
 		return (struct push_first){.take = *take, .have = true};
-	return (struct push_first){.take.desc = d, .take.id = head, .have = true};
+	return (struct push_first){.desc = d, .head = head, .have = true};
 }
 
 /**
@@ -179,7 +183,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 	vq_stage_end(&vq->stages, VQ_STAGE_FETCH);
 	for (n = 0; n < max; n++) {
 		if (packed)
-			d = takes[n].desc;
+			d = vq_packed_desc(takes[n].desc);
 		plain = push_translate(vq, b, packed ? 0 : heads[n], pkts[n], &d, &frames[n],
 				       hdr_len, packed);
 		if (unlikely(plain <= 0))
@@ -277,19 +281,19 @@ static void push_note(struct vq *vq, struct push_gather *g, const struct vq_take
  * @vq:		Virtqueue
  * @b:		Call, its done count moves on
  * @g:		Chains collected
- * @take:	The bad one
+ * @first:	The bad one
  *
  * Used entries of one frame must be neighbours, so those before go back empty
  * as well.  The frame begins anew behind them.
  */
 static enum vq_step push_return(struct vq *vq, struct vq_burst *b, struct push_gather *g,
-				const struct vq_take *take) PMD_ONLY
+				const struct push_first *first) PMD_ONLY
 {
 	static const uint32_t none;
 	uint16_t idx = (uint16_t)(vq->next + b->done);
 
 	if (vq->packed) {
-		push_note(vq, g, take, 0);
+		push_note(vq, g, &first->take, 0);
 		/* Neither a length nor the flag that says there is one */
 		push_publish(vq, b, g, ~(UINT32_MAX | (uint64_t)VRING_DESC_F_WRITE << 48));
 		return VQ_STEP_SKIP;
@@ -301,7 +305,7 @@ static enum vq_step push_return(struct vq *vq, struct vq_burst *b, struct push_g
 		if (!vq_area_write(vq, b, &vq->used, len, &none, sizeof(none)))
 			return VQ_STEP_STOP;
 	}
-	if (!vq_used_put(vq, b, (uint16_t)(idx + g->n_heads), take->id, 0))
+	if (!vq_used_put(vq, b, (uint16_t)(idx + g->n_heads), first->head, 0))
 		return VQ_STEP_STOP;
 	b->done = (uint16_t)(b->done + g->n_heads + 1);
 	return VQ_STEP_SKIP;
@@ -321,15 +325,14 @@ static enum vq_verdict push_walk(struct vq *vq, struct vq_burst *b, const struct
 				 struct push_first *first, struct vq_chain *chain) PMD_ONLY
 {
 	uint16_t idx = (uint16_t)(vq->next + b->done + g->n_heads);
-	struct vq_take *take = &first->take;
 
-	if (!first->have && !vq_heads_read(vq, b, idx, &take->id, 1))
+	if (!first->have && !vq_heads_read(vq, b, idx, &first->head, 1))
 		return VQ_MISS;
-	if (take->id >= vq->size)
+	if (first->head >= vq->size)
 		return VQ_ERR_INDEX;
-	if (!first->have && !vq_desc_read(vq, b, &vq->desc, take->id, &take->desc))
+	if (!first->have && !vq_desc_read(vq, b, &vq->desc, first->head, &first->desc))
 		return VQ_MISS;
-	return vq_chain_walk(vq, b, take->desc, VRING_DESC_F_WRITE, vq->segs + g->n_segs, chain);
+	return vq_chain_walk(vq, b, first->desc, VRING_DESC_F_WRITE, vq->segs + g->n_segs, chain);
 }
 
 /**
@@ -373,7 +376,6 @@ static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_ga
 			       struct push_first *first) PMD_ONLY
 {
 	uint16_t idx = (uint16_t)(vq->next + b->done + g->n_heads);
-	struct vq_take *take = &first->take;
 	enum vq_verdict verdict;
 	struct vq_chain chain;
 	uint32_t len;
@@ -390,16 +392,16 @@ static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_ga
 		verdict = VQ_ERR_LENGTH;
 	if (verdict != VQ_OK) {
 		vq_chain_count(vq, verdict);
-		return push_return(vq, b, g, take);
+		return push_return(vq, b, g, first);
 	}
 	len = (uint32_t)RTE_MIN(chain.total, (uint64_t)g->need - g->got);
 	g->got += len;
 	g->n_segs += chain.n_segs;
 	if (vq->packed) {
-		push_note(vq, g, take, len);
+		push_note(vq, g, &first->take, len);
 		return VQ_STEP_DONE;
 	}
-	if (!vq_used_put(vq, b, idx, take->id, len))
+	if (!vq_used_put(vq, b, idx, first->head, len))
 		return VQ_STEP_STOP;
 	g->n_heads++;
 	return VQ_STEP_DONE;
