@@ -62,6 +62,18 @@ bool vq_area_write(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_
 		   const void *src, uint32_t n) PMD_ONLY;
 
 /**
+ * vq_area_near() - Whether a few bytes of an area are in its window
+ * @a:		Area
+ * @off:	First byte
+ * @n:		Bytes
+ */
+static __rte_always_inline bool vq_area_near(const struct vq_area *a, uint32_t off, uint32_t n)
+{
+	/* off < win_off wraps to a huge difference and fails as well */
+	return likely((uint64_t)(uint32_t)(off - a->win_off) + n <= a->win_len);
+}
+
+/**
  * vq_area_at() - Host address of a few bytes of an area
  * @vq:		Virtqueue
  * @a:		Area
@@ -73,8 +85,7 @@ bool vq_area_write(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_
 static __rte_always_inline uint8_t *vq_area_at(struct vq *vq, struct vq_area *a, uint32_t off,
 					       uint32_t n) PMD_ONLY
 {
-	/* off < win_off wraps to a huge difference and fails as well */
-	if (likely((uint64_t)(uint32_t)(off - a->win_off) + n <= a->win_len))
+	if (vq_area_near(a, off, n))
 		return a->host + (off - a->win_off);
 	return vq_area_move(vq, a, off, n);
 }
@@ -118,15 +129,22 @@ static __rte_always_inline bool vq_desc_read(struct vq *vq, struct vq_burst *b,
 					     struct vq_area *table, uint16_t i, struct vq_desc *d)
 	PMD_ONLY
 {
-	const uint8_t *p = vq_area_at(vq, table, i * 16u, 16);
-	uint64_t w[2];
+	uint32_t off = i * 16u;
+	struct vq_desc copy;
+	const uint8_t *p;
 
-	if (likely(p))
-		memcpy(w, p, sizeof(w));
-	else if (!vq_area_read(vq, b, table, i * 16u, w, sizeof(w)))
-		return false;
-	asm volatile("" : "+r"(w[0]), "+r"(w[1]));
-	*d = (struct vq_desc){.addr = w[0], .meta = w[1]};
+	if (unlikely(!vq_area_near(table, off, 16))) {
+		if (!vq_area_read(vq, b, table, off, &copy, sizeof(copy)))
+			return false;
+		*d = copy;
+		return true;
+	}
+	/* Word by word: as one vector it would reach the registers by way of memory */
+	p = table->host + (off - table->win_off);
+	memcpy(&d->addr, p, 8);
+	asm volatile("" : "+r"(d->addr));
+	memcpy(&d->meta, p + 8, 8);
+	asm volatile("" : "+r"(d->meta));
 	return true;
 }
 

@@ -63,6 +63,54 @@ static __rte_always_inline void vq_copy(void *dst, const void *src, size_t n)
 }
 
 /**
+ * struct vq_pieces - Where a buffer of one or two pieces is in host memory
+ * @p0:	First piece
+ * @p1:	Second piece
+ * @n0:	Bytes in the first
+ * @n1:	Bytes in the second, often 0: then @p1 means nothing
+ */
+struct vq_pieces {
+	uint8_t *p0;
+	uint8_t *p1;
+	uint32_t n0;
+	uint32_t n1;
+};
+
+/**
+ * vq_pieces_find_hard() - vq_pieces_find() for what no hint answers at once
+ */
+bool vq_pieces_find_hard(struct vq *vq, struct vq_burst *b, uint64_t iova, uint32_t len,
+			 uint8_t perm, uint32_t head, struct vq_pieces *p) PMD_ONLY;
+
+/**
+ * vq_pieces_find() - Translate a buffer
+ * @vq:		Virtqueue
+ * @b:		Call, counts a second hit; the first is the caller's to count
+ * @iova:	Address, untrusted
+ * @len:	Bytes, at least 1
+ * @perm:	What the access needs
+ * @head:	Bytes that must be in the first piece
+ * @p:		Filled in
+ *
+ * Return: false when it has more pieces, wraps, or does not translate
+ */
+static __rte_always_inline bool vq_pieces_find(struct vq *vq, struct vq_burst *b, uint64_t iova,
+					       uint32_t len, uint8_t perm, uint32_t head,
+					       struct vq_pieces *p) PMD_ONLY
+{
+	uint64_t more;
+	void *host;
+
+	if (unlikely(!iotlb_hint_find(&vq->hints, iova, perm, &host, &more)) ||
+	    unlikely(len - 1 > more))
+		return vq_pieces_find_hard(vq, b, iova, len, perm, head, p);
+	p->p0 = host;
+	p->n0 = len;
+	p->n1 = 0;
+	return true;
+}
+
+/**
  * struct vq_cursor - A place in a list of segments
  * @seg:	Current segment
  * @off:	Bytes of it that are behind us

@@ -29,17 +29,11 @@
 /**
  * struct pull_frame - A plain frame, translated
  * @hdr:	Header, if it is read
- * @p0:	First piece
- * @p1:	Second piece
- * @n0:	Bytes in the first
- * @n1:	Bytes in the second, often 0
+ * @at:		Frame without it
  */
 struct pull_frame {
 	const void *hdr;
-	const uint8_t *p0;
-	const uint8_t *p1;
-	uint32_t n0;
-	uint32_t n1;
+	struct vq_pieces at;
 };
 
 /**
@@ -137,6 +131,7 @@ static __rte_always_inline bool pull_second(struct vq *vq, struct vq_burst *b,
  * @b:		Call
  * @call:	Arguments
  * @i:		Which chain
+ * @room:	Bytes that fit one mbuf
  * @d:		Set to its first descriptor, if that could be read
  * @f:		Filled in
  * @hdr_len:	Length of the virtio-net header
@@ -146,15 +141,14 @@ static __rte_always_inline bool pull_second(struct vq *vq, struct vq_burst *b,
  * Return: 1 when plain; 0 when not; -1 when not, and @d is not set either
  */
 static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
-					      const struct pull *call, uint16_t i,
+					      const struct pull *call, uint16_t i, uint32_t room,
 					      struct vq_desc *d, struct pull_frame *f,
 					      const uint32_t hdr_len, const bool packed,
 					      const bool offloads) PMD_ONLY
 {
-	uint32_t skip = hdr_len, size, room = call->room;
+	uint32_t skip = hdr_len, size;
 	struct vq_desc data;
 	uint64_t len;
-	uint8_t *p;
 
 	if (unlikely(!pull_first(vq, b, call, i, d, packed)))
 		return -1;
@@ -175,24 +169,13 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 	size = vq_desc_len(data);
 	if (vq_desc_flags(data) || size - skip - RTE_ETHER_HDR_LEN > room - RTE_ETHER_HDR_LEN)
 		return 0;
-	p = iotlb_lookup(vq->tlb, &vq->hints, data.addr, size, IOTLB_READ, &len);
-	if (unlikely(!p) || unlikely(len < skip))
+	if (unlikely(!vq_pieces_find(vq, b, data.addr, size, IOTLB_READ, skip, &f->at)))
 		return 0;
 	if (offloads && skip)
-		f->hdr = p;
-	f->p0 = p + skip;
-	f->n0 = (uint32_t)len - skip;
-	f->n1 = size - (uint32_t)len;
-	rte_prefetch0(f->p0);
-	b->hits++;
-	if (likely(!f->n1))
-		return 1;
-	if (unlikely(data.addr + len < data.addr))
-		return 0;
-	f->p1 = iotlb_lookup(vq->tlb, &vq->hints, data.addr + len, f->n1, IOTLB_READ, &len);
-	if (unlikely(!f->p1) || unlikely(len < f->n1))
-		return 0;
-	b->hits++;
+		f->hdr = f->at.p0;
+	f->at.p0 += skip;
+	f->at.n0 -= skip;
+	rte_prefetch0(f->at.p0);
 	return 1;
 }
 
@@ -240,15 +223,17 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 					     struct rte_mbuf **pkts, const uint32_t hdr_len,
 					     const bool packed, const bool offloads) PMD_ONLY
 {
-	uint16_t max = (uint16_t)(call->n - b->done);
+	struct rte_mbuf **mbufs = call->mbufs + call->taken;
+	uint16_t done = b->done, max = (uint16_t)(call->n - done);
 	struct pull_frame frames[VQ_BURST];
+	uint32_t room = call->room;
 	struct vq_desc d;
 	uint64_t bytes = 0;
 	int plain = 1;
 	uint16_t n, i;
 
 	for (n = 0; n < max; n++) {
-		plain = pull_translate(vq, b, call, (uint16_t)(b->done + n), &d, &frames[n],
+		plain = pull_translate(vq, b, call, (uint16_t)(done + n), room, &d, &frames[n],
 				       hdr_len, packed, offloads);
 		if (unlikely(plain <= 0))
 			break;
@@ -259,19 +244,19 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 	vq_stage_end(&vq->stages, VQ_STAGE_TRANSLATE);
 
 	for (i = 0; i < n; i++) {
-		struct rte_mbuf *m = call->mbufs[call->taken + i];
-		struct pull_frame *f = &frames[i];
+		const struct vq_pieces *at = &frames[i].at;
+		struct rte_mbuf *m = mbufs[i];
 		uint8_t *dst;
 
 		pull_mbuf_reset(m);
 		if (offloads)
-			memcpy(&call->hdrs[call->taken + i], f->hdr, sizeof(call->hdrs[0]));
+			memcpy(&call->hdrs[call->taken + i], frames[i].hdr, sizeof(call->hdrs[0]));
 		dst = rte_pktmbuf_mtod(m, uint8_t *);
-		vq_copy(dst, f->p0, f->n0);
-		if (unlikely(f->n1))
-			vq_copy(dst + f->n0, f->p1, f->n1);
-		m->data_len = (uint16_t)(f->n0 + f->n1);
-		m->pkt_len = f->n0 + f->n1;
+		vq_copy(dst, at->p0, at->n0);
+		if (unlikely(at->n1))
+			vq_copy(dst + at->n0, at->p1, at->n1);
+		m->data_len = (uint16_t)(at->n0 + at->n1);
+		m->pkt_len = at->n0 + at->n1;
 		bytes += m->pkt_len;
 		pkts[i] = m;
 	}
@@ -283,6 +268,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 	call->taken = (uint16_t)(call->taken + i);
 	b->done = (uint16_t)(b->done + i);
 	b->packets += i;
+	b->hits += i;
 	b->bytes += bytes;
 	return i;
 }

@@ -23,20 +23,6 @@
 #include "datapath/vq_packed.h"
 
 /**
- * struct push_frame - A plain frame's buffer, translated
- * @p0:	First piece, holds at least the header
- * @p1:	Second piece
- * @n0:	Bytes of the frame in the first
- * @n1:	Bytes of the frame in the second, often 0
- */
-struct push_frame {
-	uint8_t *p0;
-	uint8_t *p1;
-	uint32_t n0;
-	uint32_t n1;
-};
-
-/**
  * struct push_first - What the end of a run leaves for the slow path
  * @take:	Packed: the next chain
  * @desc:	Split: its first descriptor
@@ -87,7 +73,7 @@ static __rte_always_inline void push_header(struct virtio_net_hdr_mrg_rxbuf *hdr
  * @m:		Frame
  * @d:		Set to the chain's first descriptor, if that could be read; packed:
  *		it is there already
- * @f:		Filled in
+ * @at:		Set to where header and frame go
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
  *
@@ -95,34 +81,20 @@ static __rte_always_inline void push_header(struct virtio_net_hdr_mrg_rxbuf *hdr
  */
 static __rte_always_inline int push_translate(struct vq *vq, struct vq_burst *b, uint16_t head,
 					      const struct rte_mbuf *m, struct vq_desc *d,
-					      struct push_frame *f, const uint32_t hdr_len,
+					      struct vq_pieces *at, const uint32_t hdr_len,
 					      const bool packed) PMD_ONLY
 {
 	uint32_t need = hdr_len + m->pkt_len;
-	uint64_t len;
 
 	if (!packed &&
 	    (unlikely(head >= vq->size) || unlikely(!vq_desc_read(vq, b, &vq->desc, head, d))))
 		return -1;
 	if (vq_desc_flags(*d) != VRING_DESC_F_WRITE || vq_desc_len(*d) < need || m->nb_segs != 1)
 		return 0;
-	f->p0 = iotlb_lookup(vq->tlb, &vq->hints, d->addr, need, IOTLB_WRITE, &len);
-	if (unlikely(!f->p0) || unlikely(len < hdr_len))
+	if (unlikely(!vq_pieces_find(vq, b, d->addr, need, IOTLB_WRITE, hdr_len, at)))
 		return 0;
-	__builtin_prefetch(f->p0, 1);
+	__builtin_prefetch(at->p0, 1);
 	rte_prefetch0(rte_pktmbuf_mtod(m, const void *));
-	f->n0 = (uint32_t)len - hdr_len;
-	f->n1 = need - (uint32_t)len;
-	b->hits++;
-	if (likely(!f->n1))
-		return 1;
-	/* Two checks at once: the part we need, which is not all of it */
-	if (unlikely(d->addr + vq_desc_len(*d) - 1 < d->addr))
-		return 0;
-	f->p1 = iotlb_lookup(vq->tlb, &vq->hints, d->addr + len, f->n1, IOTLB_WRITE, &len);
-	if (unlikely(!f->p1) || unlikely(len < f->n1))
-		return 0;
-	b->hits++;
 	return 1;
 }
 
@@ -165,7 +137,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 {
 	struct vq_take takes[VQ_BURST];
 	uint16_t idx = (uint16_t)(vq->next + b->done);
-	struct push_frame frames[VQ_BURST];
+	struct vq_pieces frames[VQ_BURST];
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 	uint16_t heads[VQ_BURST];
 	uint32_t lens[VQ_BURST];
@@ -195,20 +167,20 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 
 	push_header(&hdr, 1);
 	for (i = 0; i < n; i++) {
-		const struct push_frame *f = &frames[i];
+		const struct vq_pieces *at = &frames[i];
 		const uint8_t *src = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
-		uint32_t len = f->n0 + f->n1;
+		uint32_t n0 = at->n0 - hdr_len;
 
 		if (offloads) {
 			push_header(&hdr, 1);
 			offload_to_guest(pkts[i], vq->offloads, &hdr.hdr);
 		}
-		memcpy(f->p0, &hdr, hdr_len);
-		vq_copy(f->p0 + hdr_len, src, f->n0);
-		if (unlikely(f->n1))
-			vq_copy(f->p1, src + f->n0, f->n1);
-		lens[i] = hdr_len + len;
-		bytes += len;
+		memcpy(at->p0, &hdr, hdr_len);
+		vq_copy(at->p0 + hdr_len, src, n0);
+		if (unlikely(at->n1))
+			vq_copy(at->p1, src + n0, at->n1);
+		lens[i] = at->n0 + at->n1;
+		bytes += lens[i] - hdr_len;
 	}
 	vq_stage_end(&vq->stages, VQ_STAGE_COPY);
 	if (packed)
@@ -220,6 +192,7 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 		bytes -= lens[n - 1] - hdr_len;
 	b->done = (uint16_t)(b->done + i);
 	b->packets += i;
+	b->hits += i;
 	b->bytes += bytes;
 	return i;
 }
