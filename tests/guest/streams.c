@@ -36,19 +36,25 @@
 #define SEGMENT_MIN 8
 
 /* How long after the last arrival a missing frame is given up */
-#define PATIENCE_NS (2 * NS_PER_S)
+#define PATIENCE_NS (5 * NS_PER_S)
 
 /**
  * struct lane - What the streams of a queue pair have in common
  * @sent:	Segments sent
  * @seen:	Segments that came, or were given up
  * @heard_ns:	When something came last
+ * @next:	What the next frame is like, until it has been sent
+ * @kind:	Its stream
+ * @drawn:	There is one
  * @way:	Next way to spoil a frame
  */
 struct lane {
 	uint64_t sent;
 	uint64_t seen;
 	uint64_t heard_ns;
+	struct stream_frame next;
+	unsigned int kind;
+	bool drawn;
 	unsigned int way;
 };
 
@@ -121,13 +127,22 @@ static uint16_t pick_segment(struct streams *t, uint32_t max)
 }
 
 /**
- * pick_frame() - Draw what the next frame of a stream is like
+ * pick_frame() - Draw what the next frame of a pair is like
+ *
+ * One that finds no room is not replaced by another: large ones would be rare.
  */
-static void pick_frame(struct streams *t, unsigned int kind, struct stream_frame *sf)
+static void pick_frame(struct streams *t, struct lane *lane)
 {
 	uint64_t features = t->g->devices[0].features;
-	uint32_t max = segment_max(t, kind), most;
+	struct stream_frame *sf = &lane->next;
+	uint32_t kind, max, most;
 
+	if (lane->drawn)
+		return;
+	kind = pick(t, STREAM_KINDS);
+	max = segment_max(t, kind);
+	lane->drawn = true;
+	lane->kind = kind;
 	memset(sf, 0, sizeof(*sf));
 	sf->partial = pick(t, 3) && features & BIT(VIRTIO_NET_F_CSUM);
 	sf->payload = 1 + (pick(t, 2) ? max - 1 : pick(t, max));
@@ -171,12 +186,14 @@ static bool send_frame(struct guest *g, unsigned int pair, const struct stream_f
 static bool send_good(struct streams *t, unsigned int pair)
 {
 	static uint8_t f[STREAM_FRAME_MAX];
-	struct stream *s = &t->s[pair * STREAM_KINDS + pick(t, STREAM_KINDS)];
 	struct lane *lane = &t->lanes[pair];
 	struct stats *stats = &t->g->stats;
 	struct stream_frame sf;
+	struct stream *s;
 
-	pick_frame(t, s->kind, &sf);
+	pick_frame(t, lane);
+	s = &t->s[pair * STREAM_KINDS + lane->kind];
+	sf = lane->next;
 	if (t->back && lane->sent > lane->seen && lane->sent - lane->seen + sf.segments > t->window)
 		return false;
 	stream_make(s, &sf, f);
@@ -186,6 +203,7 @@ static bool send_good(struct streams *t, unsigned int pair)
 	if (!send_frame(t->g, pair, &sf, f))
 		return false;
 	stream_sent(s, &sf);
+	lane->drawn = false;
 	lane->sent += sf.segments;
 	stats->tx_segments += sf.segments;
 	stats->tx_payload += sf.payload;
@@ -273,6 +291,7 @@ static void account(struct streams *t, struct stream *s, const struct stream_see
 	stats->rx_payload += seen->payload;
 	if (s->begun && seen->pos < s->expected) {
 		stats->reordered++;
+		stats->lost -= stats->lost < seen->payload ? stats->lost : seen->payload;
 		complain(t, seen, seen->payload, "behind its time");
 		return;
 	}

@@ -14,11 +14,11 @@ from daemon import Daemon
 from guest import GOOD, Guest, expect_good, run, verify
 from inet import check_streams
 from netns import Namespace, need
-from outcome import expect, expect_equal
+from outcome import expect, expect_equal, wait_for
 from test_pcap import read
 
 COUNT = 2000
-LAYOUTS = {"split": {}, "packed": {"packed": True, "event_idx": True}}
+LAYOUTS = {"split": {"in_order": True}, "packed": {"packed": True, "event_idx": True}}
 SHAPES = {
     "no vIOMMU": {},
     "vIOMMU 4k": {"viommu": "4k"},
@@ -129,6 +129,8 @@ def to_the_kernel(test):
                  offloads="all")
     expect_equal(report.status, GOOD, "exit status of the guest")
     daemon.wait_total("port tap queue 0", "port_tx", report["tx_segments"])
+    wait_for("all of it in the capture file",
+             lambda: len(read(capture)) >= report["tx_segments"])
     dump.signal(2)
     dump.wait(10)
     segments, _ = check_streams(read(capture))

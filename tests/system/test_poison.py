@@ -49,9 +49,10 @@ def take_pages_away(test, daemon, seconds, seed=1, **options):
 def test_pages_under_load_are_let_go(test):
     """No byte changes after an acknowledgement, whatever the page size."""
     daemon = start(test)
-    for viommu in ("2m", "4k", "1g"):
-        report = take_pages_away(test, daemon, 3, viommu=viommu)
-        expect_equal(report["poison_violations"], 0, f"pages of {viommu} changed")
+    for viommu, layout in (("2m", {}), ("4k", {}), ("1g", {}),
+                           ("2m", {"packed": True, "in_order": True})):
+        report = take_pages_away(test, daemon, 3, viommu=viommu, **layout)
+        expect_equal(report["poison_violations"], 0, f"pages of {viommu} changed, {layout}")
         expect_equal(report.status, guest.GOOD, "exit status of the guest")
     daemon.stop()
 
@@ -59,9 +60,10 @@ def test_pages_under_load_are_let_go(test):
 def test_pages_mapped_per_frame_are_let_go(test):
     """Buffers that wait between two uses keep their pattern."""
     daemon = Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"}).start()
-    for viommu in ("4k", "2m"):
+    for viommu, layout in (("4k", {}), ("2m", {}),
+                           ("4k", {"in_order": True, "packed": True}), ("2m", {"in_order": True})):
         report = guest.verify(test, daemon.sockets["vm1"], viommu=viommu, map="dynamic",
-                              poison=True, buf_size=3000, count=1500, duration=10)
+                              poison=True, buf_size=3000, count=1500, duration=10, **layout)
         expect(report["poison_checks"] > 1500, "hardly a buffer was looked at")
 
 

@@ -14,8 +14,10 @@ from outcome import expect, expect_equal
 
 LAYOUTS = {
     "split, event index": {"event_idx": True},
+    "split, in order": {"in_order": True},
     "packed": {"packed": True},
     "packed, event index": {"packed": True, "event_idx": True},
+    "packed, event index, in order": {"packed": True, "event_idx": True, "in_order": True},
 }
 VIOMMUS = ["off", "4k"]
 SHAPES = {

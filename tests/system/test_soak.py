@@ -22,8 +22,10 @@ LAYOUT = os.environ.get("SOAK_LAYOUT", "")
 ALL_LAYOUTS = {
     "split": {},
     "split, event index": {"event_idx": True},
+    "split, in order": {"in_order": True},
     "packed": {"packed": True},
     "packed, event index": {"packed": True, "event_idx": True},
+    "packed, event index, in order": {"packed": True, "event_idx": True, "in_order": True},
 }
 LAYOUTS = {name: given for name, given in ALL_LAYOUTS.items() if LAYOUT in name}
 # Of a guest's visit, one of each is drawn
