@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""test_pairs.py - Two queue pairs, each on the queue of the port with its number"""
+"""test_pairs.py - Queue pairs, each on the queue of the port with its number, on and off"""
 
 import functools
 
