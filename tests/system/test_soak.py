@@ -73,6 +73,13 @@ def visit(test, daemon, rng, layout, seconds):
     return frames
 
 
+def tell(visits, frames):
+    """Print what was verified, also if it ended badly."""
+    print(f"# soak, seed {SEED}: {visits} visits, frames verified:", flush=True)
+    for layout, count in {**frames, "all": sum(frames.values())}.items():
+        print(f"# {count:14,} {layout}", flush=True)
+
+
 def soak(test):
     """Files and memory of the daemon stay what they were."""
     expect(LAYOUTS, f"no layout is called {LAYOUT!r}; there are: {', '.join(ALL_LAYOUTS)}")
@@ -81,20 +88,20 @@ def soak(test):
     end = time.monotonic() + SECONDS
     visit_seconds = max(0.2, SECONDS / 100)
     frames = dict.fromkeys(LAYOUTS, 0)
-    visits, fds, memory = 0, daemon.fds(), None
-    while time.monotonic() < end or visits < (WARM_ROUNDS + 1) * len(LAYOUTS):
-        layout = list(LAYOUTS)[visits % len(LAYOUTS)]
-        frames[layout] += visit(test, daemon, rng, layout, min(visit_seconds, 5))
-        visits += 1
-        wait_for(f"{fds} files after {visits} visits, not {daemon.fds()}",
-                 lambda: daemon.fds() == fds)
-        if visits == WARM_ROUNDS * len(LAYOUTS):
-            memory = rss_kb(daemon.pid)
+    visits, fds, memory = 0, daemon.fds(), 0
+    try:
+        while time.monotonic() < end or visits < (WARM_ROUNDS + 1) * len(LAYOUTS):
+            layout = list(LAYOUTS)[visits % len(LAYOUTS)]
+            frames[layout] += visit(test, daemon, rng, layout, min(visit_seconds, 5))
+            visits += 1
+            wait_for(f"{fds} files after {visits} visits, not {daemon.fds()}",
+                     lambda: daemon.fds() == fds)
+            if visits == WARM_ROUNDS * len(LAYOUTS):
+                memory = rss_kb(daemon.pid)
+    finally:
+        tell(visits, frames)
     grown = rss_kb(daemon.pid) - memory
-    print(f"# soak, seed {SEED}: {visits} visits, {fds} files, {memory} KiB and {grown} more; "
-          "frames verified:", flush=True)
-    for layout, count in {**frames, "all": sum(frames.values())}.items():
-        print(f"# {count:14,} {layout}", flush=True)
+    print(f"# soak: {fds} files, {memory} KiB and {grown} more", flush=True)
     expect(grown <= GROWTH_KB, f"the daemon grew by {grown} KiB")
     daemon.stop()
 
