@@ -103,6 +103,8 @@ struct conf_guest {
  * @dpdk.hugepages:	Use them if there, insist on them, or do without
  * @dpdk.memory_mb:	Memory for EAL in MiB
  * @pmd:		CPUs that poll, all of them online
+ * @pmd_idle_sleep_us:	How long they find nothing before they sleep, 0 for ever
+ * @pmd_nap_us:	How long they sleep before they look at the ports
  * @iotlb.max_entries:	Bound per guest
  * @iotlb.miss_timeout_ms:	Before a miss is asked again
  * @iotlb.miss_retries:	Times it is asked again before it is a fault
@@ -118,6 +120,8 @@ struct conf {
 		uint32_t memory_mb;
 	} dpdk;
 	struct conf_cores pmd;
+	uint32_t pmd_idle_sleep_us;
+	uint32_t pmd_nap_us;
 	struct {
 		uint32_t max_entries;
 		uint32_t miss_timeout_ms;

@@ -38,6 +38,14 @@ static const struct conf_key dpdk_keys[] = {
 static const struct conf_key pmd_keys[] = {
 	{"cores", &conf_type_cores, MEMBER(conf, pmd), RANGE(1, CONF_CORES_MAX), .def = "last",
 	 .help = "CPUs that poll, one thread pinned to each; give them nothing else to do."},
+	{"idle_sleep_us", &conf_type_number, MEMBER(conf, pmd_idle_sleep_us), RANGE(0, 1000000),
+	 .def = "0",
+	 .help = "Microseconds a thread polls without finding anything before it sleeps until a "
+		 "guest kicks or nap_us are over; 0: it never sleeps."},
+	{"nap_us", &conf_type_number, MEMBER(conf, pmd_nap_us), RANGE(10, 50000), .def = "200",
+	 .help = "Microseconds a thread sleeps at most before it looks at its ports, which raise "
+		 "no interrupts: the first frame for a guest after a quiet time may be that much "
+		 "later, and a longer sleep costs less."},
 	{0},
 };
 

@@ -102,6 +102,7 @@ static void device_publish(struct device *dev) CTL_ONLY
 			.to_guest = rx->running ? rx->vq : NULL,
 			.from_guest = tx->running && tx->enabled ? tx->vq : NULL,
 			.discard = tx->running && !tx->enabled ? tx->vq : NULL,
+			.kick = tx->kick,
 		};
 
 		topology_set(dev->topo, dev->conf->wire, q, &rings);

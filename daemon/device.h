@@ -55,7 +55,7 @@ struct vq;
  * @used:	Used ring or device's events, likewise
  * @size:	Entries, 0 when not known yet
  * @base:	Where to start, as struct vq_config has it
- * @kick:	eventfd the guest kicks, owned, or -1
+ * @kick:	eventfd the guest kicks, owned, or -1; stays while the ring runs
  * @call:	eventfd to interrupt the guest, owned, or -1
  * @addressed:	Addresses are known
  * @kicked:	Started by SET_VRING_KICK

@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/misses.h"
 #include "datapath/counters.h"
+#include "datapath/pmd.h"
 #include "iotlb/iotlb.h"
 
 GATE_HANDLER(gate_set_backend_req_fd)
@@ -52,6 +53,7 @@ static int iotlb_update(struct guest *guest, const struct vu_iotlb *m) CTL_ONLY
 		iotlb_synchronize(guest->dev.tlb);
 	COUNTER_ADD(guest->counters.updates, 1);
 	resolver_answer(&guest->resolver, m->iova, m->size, m->perm);
+	pmd_wake(guest->daemon->pmds);
 	return 0;
 }
 

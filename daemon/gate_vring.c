@@ -182,7 +182,8 @@ static int eventfd_of(struct guest *guest, const struct vu_msg *msg, int *fds, u
 }
 
 /*
- * Starts the ring.  We always poll, so the eventfd itself is only kept.
+ * Starts the ring.  The eventfd ends the sleep of a thread that sleeps; whoever
+ * waits for the old one is to have let go of it before it is closed.
  * Without VHOST_USER_F_PROTOCOL_FEATURES a started ring is also enabled.
  */
 GATE_HANDLER(gate_set_vring_kick)
@@ -192,6 +193,7 @@ GATE_HANDLER(gate_set_vring_kick)
 
 	if (err)
 		return err;
+	device_stop_ring(&guest->dev, ring);
 	if (ring->kick >= 0)
 		close(ring->kick);
 	ring->kick = fd;

@@ -262,7 +262,8 @@ static int start(struct daemon *daemon, struct doorbell *doorbell) CTL_ONLY
 		err = loop_add(daemon->loop, &doorbell->source, miss_doorbell_fd(daemon->misses),
 			       EPOLLIN);
 	if (!err) {
-		err = pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, &daemon->pmds);
+		err = pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, conf->pmd_idle_sleep_us,
+				  conf->pmd_nap_us, &daemon->pmds);
 		if (err)
 			log_err("[pmd]: cannot start the poll-mode threads: %s", strerror(-err));
 	}

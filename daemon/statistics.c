@@ -11,6 +11,7 @@
 #include "daemon/guest.h"
 #include "daemon/topology.h"
 #include "datapath/counters.h"
+#include "datapath/pmd.h"
 #include "datapath/vq.h"
 #include "iotlb/iotlb.h"
 
@@ -245,6 +246,22 @@ static void log_wire(const struct daemon *daemon, unsigned int port, unsigned in
 	line_log(&line, "port", daemon->conf->ports[port].name, " queue", queue);
 }
 
+/**
+ * log_thread() - Totals of a poll-mode thread
+ * @daemon:	Daemon
+ * @thread:	Which
+ */
+static void log_thread(const struct daemon *daemon, unsigned int thread) CTL_ONLY
+{
+	const struct pmd_counters *c = pmd_counters(daemon->pmds, thread);
+	struct line line = {0};
+	char name[24];
+
+	PMD_COUNTERS(ADD_COUNTER)
+	snprintf(name, sizeof(name), "core %u", daemon->conf->pmd.cores[thread]);
+	line_log(&line, "pmd", name, "", 0);
+}
+
 void statistics_log_totals(const struct daemon *daemon)
 {
 	const struct conf *conf = daemon->conf;
@@ -260,4 +277,6 @@ void statistics_log_totals(const struct daemon *daemon)
 	for (unsigned int p = 0; p < conf->n_ports; p++)
 		for (unsigned int q = 0; q < conf->ports[p].queues; q++)
 			log_wire(daemon, p, q);
+	for (unsigned int t = 0; t < pmd_set_count(daemon->pmds); t++)
+		log_thread(daemon, t);
 }

@@ -289,6 +289,7 @@ static struct poll_entry entry_of(const struct strand *s)
 		.to_guest = s->host ? s->host->rings.to_guest : NULL,
 		.from_guest = s->rings.from_guest,
 		.discard = s->rings.discard,
+		.kick = s->rings.kick,
 	};
 }
 
@@ -404,6 +405,7 @@ void topology_call(struct topology *topo, struct vq *vq)
 void topology_send(struct topology *topo, unsigned int port, struct rte_mbuf *frame)
 {
 	wire_post(strand_at(topo, port, 0)->wire, frame);
+	pmd_wake(topo->pmds);
 }
 
 const struct wire_counters *topology_counters(const struct topology *topo, unsigned int port,

@@ -58,11 +58,13 @@ void topology_free(struct topology *topo) CTL_ONLY;
  * @to_guest:	Receive ring or NULL
  * @from_guest:	Transmit ring or NULL
  * @discard:	Transmit ring that is disabled, or NULL
+ * @kick:	eventfd of the transmit ring, or -1
  */
 struct topology_rings {
 	struct vq *to_guest;
 	struct vq *from_guest;
 	struct vq *discard;
+	int kick;
 };
 
 /**

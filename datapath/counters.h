@@ -2,10 +2,10 @@
 /* counters.h - Every datapath counter, declared once
  *
  * X(name, sentence): the structs below, the statistics log, and whatever else
- * shows counters are projections of these two tables.
+ * shows counters are projections of these tables.
  *
- * Threads: one writer, the PMD thread that polls the ring or wire; read relaxed
- * by the control thread.  A counter only grows while its object lives.
+ * Threads: one writer, the PMD thread, or the one that polls the ring or wire; read
+ * relaxed by the control thread.  A counter only grows while its object lives.
  */
 #ifndef VUNETD_COUNTERS_H
 #define VUNETD_COUNTERS_H
@@ -46,6 +46,13 @@
 	X(drop_no_mbuf, "frames for whose segments there was no mbuf in time")  \
 	X(drop_disabled, "frames from a transmit ring that is disabled")
 
+/* One poll-mode thread */
+#define PMD_COUNTERS(X)                                       \
+	X(sleeps, "times it slept because nothing was to do") \
+	X(kicks, "sleeps that guests ended by a kick")        \
+	X(wakes, "sleeps that the control thread ended")      \
+	X(late, "sleeps that time ended though frames were waiting, of ports most likely")
+
 #define COUNTER_MEMBER(name, help) uint64_t name;
 
 struct vq_counters {
@@ -54,6 +61,10 @@ struct vq_counters {
 
 struct wire_counters {
 	WIRE_COUNTERS(COUNTER_MEMBER)
+};
+
+struct pmd_counters {
+	PMD_COUNTERS(COUNTER_MEMBER)
 };
 
 /* Single-writer increment: no atomic read-modify-write, no torn read elsewhere */

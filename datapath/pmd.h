@@ -21,15 +21,18 @@
  *     and observed L2                     the round is over or it changed
  *   free L1
  *
+ * A thread may sleep while its list gives nothing (pmd_sleep.h); the control
+ * thread wakes it after each change it is to see.
+ *
  * What only a poll-mode thread may do though no list names the ring any more,
  * the call that waits in it (vq_call.h), the control thread asks one of them for.
  *
  * Threads
  * -------
  *   pmd_set_*, pmd_publish, pmd_synchronize,
- *   pmd_call                                  control thread (CTL_ONLY)
+ *   pmd_call, pmd_wake                        control thread (CTL_ONLY)
  *   the loop                                  its own thread (PMD_ONLY)
- *   pmd_heartbeat                             any thread
+ *   pmd_heartbeat, pmd_counters               any thread
  */
 #ifndef VUNETD_PMD_H
 #define VUNETD_PMD_H
@@ -38,6 +41,7 @@
 
 #include "iotlb/thread_role.h"
 
+struct pmd_counters;
 struct rte_rcu_qsbr;
 struct vq;
 struct wire;
@@ -49,18 +53,24 @@ struct pmd_set;
  * @to_guest:	Receive ring of the guest, or NULL
  * @from_guest:	Transmit ring of the guest, or NULL
  * @discard:	Transmit ring whose frames go nowhere, or NULL
+ * @kick:	eventfd by which the guest tells of the transmit ring, or -1 when it
+ *		gave none; stays open until a list without it is published
  */
 struct poll_entry {
 	struct wire *wire;
 	struct vq *to_guest;
 	struct vq *from_guest;
 	struct vq *discard;
+	int kick;
 };
 
 /**
  * pmd_set_new() - Start one poll-mode thread on each core
  * @cores:	CPU numbers
  * @n_cores:	How many, at least 1
+ * @idle_us:	How long a thread that finds nothing polls on before it sleeps; 0:
+ *		for ever
+ * @nap_us:	How long it sleeps at most with a port to look at
  * @ret_set:	Owned by the caller
  *
  * Each thread registers with EAL, is pinned to its core, and polls an empty
@@ -68,7 +78,8 @@ struct poll_entry {
  *
  * Return: 0 or -errno; nothing is left running after a failure
  */
-int pmd_set_new(const unsigned int *cores, unsigned int n_cores, struct pmd_set **ret_set) CTL_ONLY;
+int pmd_set_new(const unsigned int *cores, unsigned int n_cores, uint32_t idle_us, uint32_t nap_us,
+		struct pmd_set **ret_set) CTL_ONLY;
 
 /**
  * pmd_set_free() - Stop the threads, join them and free the set
@@ -117,6 +128,21 @@ void pmd_synchronize(struct pmd_set *set) CTL_ONLY;
  * Returns when it is made.
  */
 void pmd_call(struct pmd_set *set, struct vq *vq) CTL_ONLY;
+
+/**
+ * pmd_wake() - End the threads' sleep: something was changed that they look at
+ * @set:	Set
+ *
+ * For a frame posted to a wire, and a translation added.
+ */
+void pmd_wake(struct pmd_set *set) CTL_ONLY;
+
+/**
+ * pmd_counters() - A thread's counters, to be read with COUNTER_READ()
+ * @set:	Set
+ * @thread:	Which
+ */
+const struct pmd_counters *pmd_counters(const struct pmd_set *set, unsigned int thread);
 
 /**
  * pmd_heartbeat() - A counter that moves while the thread does

@@ -11,7 +11,7 @@
  *
  * So a thread of its own looks at the heartbeats.  Where one has not moved for
  * PMD_WATCH_MS it sends a signal, whose handler does nothing: a write that waits
- * ends with EINTR, by which vq_notify() knows such a descriptor.  A poll-mode
+ * ends with EINTR, by which vq_call.c knows such a descriptor.  A poll-mode
  * thread that merely was not scheduled notices nothing.
  */
 #ifndef VUNETD_PMD_WATCH_H

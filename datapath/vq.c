@@ -182,6 +182,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->ahead = vq->packed ? vq->seq : vq->next;
 	vq->ahead_until = 0;
 	vq->quiet = false;
+	vq->listens = false;
 	vq->judged = false;
 	vq->asked_areas = false;
 	vq->call_tsc = (uint32_t)(rte_get_tsc_hz() * cfg->call_interval_us / 1000000);

@@ -142,6 +142,34 @@ bool vq_call_waits(const struct vq *vq);
 void vq_call_now(struct vq *vq) PMD_ONLY;
 
 /**
+ * vq_listen() - Ask the guest to kick when it makes the next chain available
+ * @vq:	Virtqueue
+ *
+ * A full fence must follow before vq_rest() is asked, and before a sleep.
+ *
+ * Return: false when it cannot be asked now: poll on
+ */
+bool vq_listen(struct vq *vq) PMD_ONLY;
+
+/**
+ * vq_hush() - Have the guest told, at the next poll, not to kick any more
+ * @vq:	Virtqueue, listening or not
+ */
+void vq_hush(struct vq *vq) PMD_ONLY;
+
+/**
+ * vq_rest() - How long the ring may be left alone, unless the guest kicks
+ * @vq:		Virtqueue
+ * @now:	rte_rdtsc()
+ * @max:	TSC cycles at most
+ *
+ * Only a ring that the guest sends through is looked into.
+ *
+ * Return: TSC cycles; 0 when there is something to do
+ */
+uint64_t vq_rest(struct vq *vq, uint64_t now, uint64_t max) PMD_ONLY;
+
+/**
  * vq_counters() - The ring's counters, to be read with COUNTER_READ()
  * @vq:	Virtqueue
  */

@@ -4,7 +4,7 @@
  * For the split layout; vq_packed.h has those of the packed one.
  *
  * Theory of operation
- * ===================
+ * ============ *
  * A call begins with vq_burst_begin(), which finds out how many chains are
  * available, and ends with vq_burst_end(), which makes the used elements written
  * in between visible with one index store, interrupts the guest if it wants
@@ -35,6 +35,9 @@
  * gets its own element, which is a batch as well.  vq_push() always does that: a
  * chain without an element counts as full, and a frame's length is in it.
  *
+ * A thread that is about to sleep asks for kicks (vq_listen(), pmd_sleep.h), and
+ * takes that back when it polls again (vq_hush()).
+ *
  * Threads: all of it in the polling thread (PMD_ONLY).
  */
 #ifndef VUNETD_VQ_BURST_H
@@ -57,6 +60,21 @@ bool vq_wake(struct vq *vq, uint64_t now) PMD_ONLY;
  * Return: false when that has to wait, or the ring was broken
  */
 bool vq_burst_open(struct vq *vq, struct vq_burst *b) PMD_ONLY;
+
+/**
+ * vq_notify_put() - Write a word of flags or of an event
+ * @vq:		Virtqueue
+ * @b:		Call, told of a miss
+ * @a:		Area
+ * @off:	Where the word is
+ * @word:	Word
+ *
+ * In one access wherever its two bytes are neighbours in host memory.
+ *
+ * Return: false when it does not translate
+ */
+bool vq_notify_put(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_t off,
+		   uint16_t word) PMD_ONLY;
 
 /**
  * vq_avail_refresh() - Read the guest's available index

@@ -197,7 +197,8 @@ struct vq {
 	uint16_t avail_seen;   /* the guest's available index when last read */
 	uint16_t ahead;	       /* available index, packed: seq, the look-ahead got to */
 	bool wrap;	       /* packed: wrap counter at next */
-	bool quiet : 1;	       /* the guest was told not to kick */
+	bool quiet : 1;	       /* the guest was told whether to kick, commonly not to */
+	bool listens : 1;      /* it was told to */
 	bool judged : 1;       /* a used_event was compared since the start */
 	bool asked_areas : 1;  /* the ring's own pages were asked for */
 	uint16_t call_waits;   /* positions since the burst whose call waits; 0: none does */

@@ -116,9 +116,7 @@ enum vq_verdict vq_packed_walk(struct vq *vq, struct vq_burst *b, const struct v
 
 bool vq_packed_open(struct vq *vq, struct vq_burst *b)
 {
-	static const uint16_t disable = VRING_PACKED_EVENT_FLAG_DISABLE;
-	uint32_t off = offsetof(struct vring_packed_desc_event, flags);
-
-	vq->quiet = vq_area_write(vq, b, &vq->used, off, &disable, sizeof(disable));
+	vq->quiet = vq_notify_put(vq, b, &vq->used, offsetof(struct vring_packed_desc_event, flags),
+				  VRING_PACKED_EVENT_FLAG_DISABLE);
 	return vq->quiet;
 }

@@ -396,6 +396,12 @@ unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_g
 	return n;
 }
 
+bool wire_waits(const struct wire *wire)
+{
+	return wire->in.n || wire->out.n || wire->finishing ||
+	       atomic_load_explicit(&wire->posted, memory_order_relaxed);
+}
+
 unsigned int wire_discard(struct wire *wire, struct vq *vq, uint64_t now)
 {
 	struct rte_mbuf *pkts[VQ_BURST];

@@ -20,11 +20,13 @@
  * -------
  *   wire_new, wire_free      control thread, while no poll list names the wire
  *   wire_post                control thread
- *   wire_poll, wire_discard  the one PMD thread whose poll list names the wire
+ *   wire_poll, wire_discard,
+ *   wire_waits               the one PMD thread whose poll list names the wire
  */
 #ifndef VUNETD_WIRE_H
 #define VUNETD_WIRE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "datapath/counters.h"
@@ -83,6 +85,12 @@ void wire_post(struct wire *wire, struct rte_mbuf *frame) CTL_ONLY;
  */
 unsigned int wire_poll(struct wire *wire, struct vq *to_guest, struct vq *from_guest, uint64_t now)
 	PMD_ONLY;
+
+/**
+ * wire_waits() - Whether a frame waits in the wire
+ * @wire:	Wire
+ */
+bool wire_waits(const struct wire *wire) PMD_ONLY;
 
 /**
  * wire_discard() - Take a burst from the guest and throw it away

@@ -94,7 +94,7 @@ int fixture_start(void **state)
 		assert_int_equal(port_open(&conf->ports[i], conf->pmd.n_cores, &fixture.ports[i]),
 				 0);
 	assert_int_equal(miss_queue_new(&fixture.misses), 0);
-	assert_int_equal(pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, &fixture.pmds), 0);
+	assert_int_equal(pmd_set_new(conf->pmd.cores, conf->pmd.n_cores, 0, 0, &fixture.pmds), 0);
 	assert_int_equal(topology_new(conf, fixture.ports, fixture.pmds, &fixture.topo), 0);
 	for (unsigned int i = 0; i < conf->n_guests; i++)
 		assert_int_equal(guest_open(&fixture.guests[i], &fixture, i), 0);
