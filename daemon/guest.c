@@ -56,13 +56,21 @@ void guest_drop(struct guest *guest)
 	resolver_clear(&guest->resolver);
 	device_reset(&guest->dev);
 	library_disconnect(&guest->lib);
-	log_notice("guest %s: disconnected", guest->conf->name);
+	guest->lone = false;
+	if (guest->told)
+		log_notice("guest %s: disconnected", guest->conf->name);
 	guest_await(guest);
 }
 
 void guest_check(struct guest *guest)
 {
 	device_check(&guest->dev);
+	/* One that leaves closes everything; the rest of it was heard by now */
+	if (guest->lone)
+		log_warning("guest %s: the front-end closed the backend channel: no translation "
+			    "can be asked for",
+			    guest->conf->name);
+	guest->lone = false;
 	if (!backing_lost(guest->dev.index))
 		return;
 	log_warning("guest %s: its memory has lost its file (truncated, or hugepages ran out): "
@@ -186,9 +194,7 @@ static void backend_ready(struct loop_source *src, uint32_t events)
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		n = recv(src->fd, unread, sizeof(unread), MSG_DONTWAIT);
 	if (n == 0 || (n < 0 && errno != EAGAIN) || channel_flush(&guest->backend_chan)) {
-		log_warning("guest %s: the front-end closed the backend channel: no translation "
-			    "can be asked for",
-			    guest->conf->name);
+		guest->lone = true;
 		backend_drop(guest);
 		return;
 	}
@@ -267,8 +273,9 @@ static void guest_serve(struct guest *guest, int fd) CTL_ONLY
 	if (!err)
 		err = loop_add(guest->daemon->loop, &guest->front, fd, EPOLLIN);
 	if (err) {
-		log_err("guest %s: cannot serve its front-end: %s", guest->conf->name,
-			strerror(-err));
+		if (log_limit_ok(&guest->limit))
+			log_err("guest %s: cannot serve its front-end: %s", guest->conf->name,
+				strerror(-err));
 		channel_close(&guest->front_chan);
 		library_disconnect(&guest->lib);
 		guest_await(guest);
@@ -276,7 +283,28 @@ static void guest_serve(struct guest *guest, int fd) CTL_ONLY
 	}
 	loop_want(guest->daemon->loop, &guest->listener, 0);
 	COUNTER_ADD(guest->counters.connections, 1);
-	log_notice("guest %s: connected", guest->conf->name);
+	guest->told = log_limit_ok(&guest->limit);
+	if (guest->told)
+		log_notice("guest %s: connected", guest->conf->name);
+}
+
+/**
+ * listener_rest() - Leave a front-end waiting that cannot be accepted now
+ * @guest:	Guest
+ * @err:	Why, -errno
+ *
+ * It stays in the backlog, and the listener ready: looking at that again at once
+ * would be all the control thread does.
+ */
+static void listener_rest(struct guest *guest, int err) CTL_ONLY
+{
+	if (err == -EAGAIN || err == -ECONNABORTED || err == -EINTR)
+		return;
+	if (log_limit_ok(&guest->limit))
+		log_err("guest %s: cannot accept its front-end: %s", guest->conf->name,
+			strerror(-err));
+	loop_want(guest->daemon->loop, &guest->listener, 0);
+	loop_timer_set(guest->daemon->loop, &guest->retry, GUEST_RETRY_NS);
 }
 
 /**
@@ -296,10 +324,12 @@ static void listener_ready(struct loop_source *src, uint32_t events)
 	fd = accept4(src->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0)
 		guest_serve(guest, fd);
+	else
+		listener_rest(guest, -errno);
 }
 
 /**
- * retry_expired() - Try to connect, in client mode
+ * retry_expired() - Try to connect, in client mode, or to accept again
  * @timer:	Of the guest
  */
 static void retry_expired(struct loop_timer *timer)
@@ -308,6 +338,11 @@ static void retry_expired(struct loop_timer *timer)
 	int fd;
 
 	thread_role_assume(&ctl_role);
+	if (guest->conf->mode == CONF_SOCKET_SERVER) {
+		if (guest->front.fd < 0)
+			guest_await(guest);
+		return;
+	}
 	if (listen_connect(guest->conf, &fd))
 		guest_await(guest);
 	else

@@ -54,12 +54,15 @@ struct guest_counters {
  * @backend:	Backend channel, on which misses are sent
  * @front_chan:	Messages of @front
  * @backend_chan:	Messages of @backend
- * @retry:	When to try to connect again, in client mode
+ * @retry:	When to try to connect again, in client mode; in server mode to accept
  * @again:	For messages that are left when the guest's turn is over
  * @lib:	Counterpart in librte_vhost
  * @dev:	Device
  * @resolver:	Its misses
  * @counters:	Since start
+ * @limit:	For lines about its connections
+ * @told:	That it connected was logged, so that it leaves is, too
+ * @lone:	The front-end closed the backend channel, perhaps because it leaves
  */
 struct guest {
 	struct daemon *daemon;
@@ -75,6 +78,9 @@ struct guest {
 	struct device dev;
 	struct resolver resolver;
 	struct guest_counters counters;
+	struct log_limit limit;
+	bool told;
+	bool lone;
 };
 
 /**

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """test_reconnect.py - Front-ends come and go, and leave nothing behind"""
 
+import os
+import resource
 import signal
+import socket
 import time
 
 from daemon import Daemon
@@ -62,8 +65,7 @@ def test_front_ends_that_are_killed(test):
     for number in range(10):
         guest = Guest(test, daemon.sockets["vm1"], "verify",
                       viommu="4k", map=("static-demand", "dynamic")[number % 2])
-        wait_for("the front-end to be served",
-                 lambda: daemon.log().count(": connected") > daemon.log().count(": disconnected"))
+        wait_for("the front-end to be served", lambda: daemon.fds() > before)
         time.sleep(0.03 * number)
         guest.process.signal(signal.SIGKILL)
         guest.process.wait(10)
@@ -85,3 +87,63 @@ def test_a_second_front_end_waits_its_turn(test):
                  "front-ends served")
     report = second.wait()
     expect_equal((report.status, report["rx_frames"]), (0, 1000), "the second one's")
+
+
+def test_a_flood_of_front_ends_is_none_of_lines(test):
+    """Those that come and go at once are logged some of the time, and always in pairs."""
+    daemon = start(test)
+    begin = time.monotonic()
+    for _ in range(300):
+        with socket.socket(socket.AF_UNIX) as front:
+            front.connect(daemon.sockets["vm1"])
+    daemon.wait_total("guest vm1", "connections", 300, 30)
+    wait_idle(daemon)
+    seconds = time.monotonic() - begin
+    # Five a second, and the first of each second is one more second's
+    lines = daemon.log().count(": connected")
+    expect(0 < lines <= 5 * (seconds + 2), f"{lines} lines in {seconds:.1f} s")
+    verify(test, daemon.sockets["vm1"], viommu="4k", count=1000, duration=10)
+    daemon.stop()
+
+
+def test_leaving_is_no_loss_of_the_backend_channel(test):
+    """Only a front-end that stays without one is warned of."""
+    daemon = start(test)
+    for _ in range(5):
+        run(test, daemon.sockets["vm1"], "verify", viommu="4k", count=10, duration=10)
+    # Until the supervisor has looked
+    time.sleep(1.5)
+    expect("backend channel" not in daemon.log(), "it was warned of a backend channel")
+    daemon.stop()
+
+
+def lowest_free(pid):
+    """Return the number a process's next file will have."""
+    numbers = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    return next(number for number in range(1 << 20) if number not in numbers)
+
+
+def control_ticks(pid):
+    """Return the processor time of a process's first thread, in clock ticks."""
+    with open(f"/proc/{pid}/task/{pid}/stat", encoding="ascii") as file:
+        words = file.read().rpartition(")")[2].split()
+    return int(words[11]) + int(words[12])
+
+
+def test_no_file_left_to_accept_with(test):
+    """The front-end waits, the control thread does not spin, and then it is served."""
+    daemon = start(test)
+    limits = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (lowest_free(daemon.pid), limits[1]))
+    guest = Guest(test, daemon.sockets["vm1"], "verify", viommu="4k", count=1000, duration=20,
+                  timeout=20000)
+    daemon.process.wait_text("cannot accept its front-end")
+    before = control_ticks(daemon.pid)
+    time.sleep(1)
+    used = control_ticks(daemon.pid) - before
+    # Spinning takes all it can get
+    expect(used < os.sysconf("SC_CLK_TCK") / 10, f"{used} ticks in a second")
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, limits)
+    report = guest.wait()
+    expect_equal((report.status, report["rx_frames"]), (0, 1000), "its status and frames")
+    daemon.stop()

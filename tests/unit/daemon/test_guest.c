@@ -171,6 +171,32 @@ static void test_guest_drop_leaves_others_alone(void **state)
 }
 
 /* Closed while served, and opened again: the socket goes and comes */
+/* One that stays after it closed its backend channel is remembered until the next
+ * check; one that leaves is not
+ */
+static void test_guest_lone_front(void **state)
+{
+	(void)state;
+	thread_role_assume(&ctl_role);
+	for (int leaves = 0; leaves < 2; leaves++) {
+		int fd = front_open(VM1), backend;
+
+		front_negotiate(fd, FEATURES | VIOMMU);
+		assert_int_equal(front_backend(fd, &backend), 0);
+		front_close(backend);
+		SERVE_UNTIL(guest(VM1)->backend.fd < 0);
+		assert_true(guest(VM1)->lone);
+		if (!leaves) {
+			guest_check(guest(VM1));
+			assert_true(guest(VM1)->front.fd >= 0);
+			assert_false(guest(VM1)->lone);
+		}
+		front_close(fd);
+		SERVE_UNTIL(guest(VM1)->front.fd < 0);
+		assert_false(guest(VM1)->lone);
+	}
+}
+
 static void test_guest_close_served(void **state)
 {
 	struct guest *vm2 = guest(VM2);
@@ -244,6 +270,7 @@ int main(void)
 		GATE_TEST(test_guest_turns),
 		GATE_TEST(test_guest_drop_during_a_flood),
 		GATE_TEST(test_guest_drop_leaves_others_alone),
+		GATE_TEST(test_guest_lone_front),
 		GATE_TEST(test_guest_close_served),
 		GATE_TEST(test_guest_open_refused),
 		GATE_TEST(test_guest_client),
