@@ -63,6 +63,16 @@ struct pull {
 	bool have_first;
 };
 
+/* What drivers store as one word: headroom, one owner, one segment, no port */
+#define PULL_REARM                                                      \
+	(RTE_PKTMBUF_HEADROOM | UINT64_C(1) << 16 | UINT64_C(1) << 32 | \
+	 (uint64_t)RTE_MBUF_PORT_INVALID << 48)
+
+static_assert(offsetof(struct rte_mbuf, refcnt) == offsetof(struct rte_mbuf, rearm_data) + 2,
+	      "16 bits each, in this order");
+static_assert(offsetof(struct rte_mbuf, port) == offsetof(struct rte_mbuf, nb_segs) + 2,
+	      "16 bits each, in this order");
+
 /**
  * pull_mbuf_reset() - Make a pooled mbuf an empty packet
  * @m:	mbuf; in the pool it is unshared, direct and without a successor
@@ -72,8 +82,9 @@ struct pull {
  */
 static __rte_always_inline void pull_mbuf_reset(struct rte_mbuf *m)
 {
-	m->data_off = RTE_PKTMBUF_HEADROOM;
-	m->port = RTE_MBUF_PORT_INVALID;
+	uint64_t rearm = PULL_REARM;
+
+	memcpy(&m->rearm_data, &rearm, sizeof(rearm));
 	m->ol_flags = 0;
 	m->packet_type = 0;
 	m->vlan_tci = 0;
@@ -131,7 +142,7 @@ static __rte_always_inline bool pull_second(struct vq *vq, struct vq_burst *b,
  * @b:		Call
  * @call:	Arguments
  * @i:		Which chain
- * @room:	Bytes that fit one mbuf
+ * @most:	Bytes that fit one mbuf, behind those of an Ethernet header
  * @d:		Set to its first descriptor, if that could be read
  * @f:		Filled in
  * @hdr_len:	Length of the virtio-net header
@@ -141,7 +152,7 @@ static __rte_always_inline bool pull_second(struct vq *vq, struct vq_burst *b,
  * Return: 1 when plain; 0 when not; -1 when not, and @d is not set either
  */
 static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
-					      const struct pull *call, uint16_t i, uint32_t room,
+					      const struct pull *call, uint16_t i, uint32_t most,
 					      struct vq_desc *d, struct pull_frame *f,
 					      const uint32_t hdr_len, const bool packed,
 					      const bool offloads) PMD_ONLY
@@ -167,7 +178,7 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
 	}
 	/* One unsigned compare checks both ends; wrapping below is huge */
 	size = vq_desc_len(data);
-	if (vq_desc_flags(data) || size - skip - RTE_ETHER_HDR_LEN > room - RTE_ETHER_HDR_LEN)
+	if (vq_desc_flags(data) || size - skip - RTE_ETHER_HDR_LEN > most)
 		return 0;
 	if (unlikely(!vq_pieces_find(vq, b, data.addr, size, IOTLB_READ, skip, &f->at)))
 		return 0;
@@ -226,14 +237,14 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 	struct rte_mbuf **mbufs = call->mbufs + call->taken;
 	uint16_t done = b->done, max = (uint16_t)(call->n - done);
 	struct pull_frame frames[VQ_BURST];
-	uint32_t room = call->room;
+	uint32_t most = call->room - RTE_ETHER_HDR_LEN;
 	struct vq_desc d;
 	uint64_t bytes = 0;
 	int plain = 1;
 	uint16_t n, i;
 
 	for (n = 0; n < max; n++) {
-		plain = pull_translate(vq, b, call, (uint16_t)(done + n), room, &d, &frames[n],
+		plain = pull_translate(vq, b, call, (uint16_t)(done + n), most, &d, &frames[n],
 				       hdr_len, packed, offloads);
 		if (unlikely(plain <= 0))
 			break;
