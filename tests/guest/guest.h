@@ -49,6 +49,7 @@ struct device {
  * @rx_bytes:	Bytes of them
  * @tx_frames:	Frames made available to the backend
  * @tx_bytes:	Bytes of them
+ * @tx_left:	Of these, not taken by it when the traffic ended
  * @dropped:	Received frames that could not be forwarded
  * @malformed:	Frames with lengths that make no sense
  * @echoed:	ARP and ICMP echo requests answered
@@ -80,6 +81,7 @@ struct stats {
 	uint64_t rx_bytes;
 	uint64_t tx_frames;
 	uint64_t tx_bytes;
+	uint64_t tx_left;
 	uint64_t dropped;
 	uint64_t malformed;
 	uint64_t echoed;

@@ -112,7 +112,7 @@ static int start(struct guest *g)
  */
 static int run(struct guest *g)
 {
-	unsigned int i;
+	unsigned int i, pair;
 	int err, last;
 
 	err = start(g);
@@ -123,6 +123,8 @@ static int run(struct guest *g)
 	guest_end(g);
 	err = g->error;
 	for (i = 0; i < g->n_devices; i++) {
+		for (pair = 0; !err && pair < g->opt->pairs; pair++)
+			g->stats.tx_left += tx_left(&g->devices[i], pair);
 		last = frontend_stop(&g->devices[i]);
 		err = err ? err : last;
 	}

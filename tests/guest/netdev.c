@@ -374,6 +374,18 @@ unsigned int tx_reclaim(struct device *d, unsigned int pair)
 	return there;
 }
 
+unsigned int tx_left(struct device *d, unsigned int pair)
+{
+	const struct ring *r = device_tx(d, pair);
+	unsigned int n = 0;
+	uint32_t i;
+
+	tx_reclaim(d, pair);
+	for (i = 0; i < r->size; i++)
+		n += r->cookie[i] != COOKIE_NONE;
+	return n;
+}
+
 void netdev_prepare(struct guest *g)
 {
 	uint32_t i;

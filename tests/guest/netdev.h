@@ -71,6 +71,13 @@ unsigned int tx_burst(struct device *d, unsigned int pair, const uint32_t *frame
 unsigned int tx_reclaim(struct device *d, unsigned int pair);
 
 /**
+ * tx_left() - Count the frames that the backend has not taken
+ * @d:		Device
+ * @pair:	Queue pair
+ */
+unsigned int tx_left(struct device *d, unsigned int pair);
+
+/**
  * netdev_prepare() - Make free buffers what --poison expects them to be
  * @g:	Guest before its first buffer is used
  */

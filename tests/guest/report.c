@@ -36,8 +36,8 @@ static const struct counter counters[] = {
 	S(hdr_errors, true),	    S(csum_errors, true), S(leaked, true),
 	S(tx_payload, false),	    S(rx_payload, false), S(tx_segments, false),
 	S(tx_partial, false),	    S(tx_gso, false),	  S(rx_valid, false),
-	S(toggles, false),	    S(tx_doomed, false),  S(rx_gso, false),
-	S(tx_bad, false),	    S(tx_too_big, false),
+	S(tx_left, false),	    S(toggles, false),	  S(tx_doomed, false),
+	S(rx_gso, false),	    S(tx_bad, false),	  S(tx_too_big, false),
 };
 
 /**
