@@ -198,11 +198,12 @@ static __rte_always_inline enum vq_fetch vq_packed_fetch(struct vq *vq, struct v
 							 struct vq_take *take) PMD_ONLY
 {
 	uint8_t *p = vq_area_at(vq, &vq->desc, pos->at * 16u, 16);
-	_Atomic uint64_t *slot = (_Atomic uint64_t *)(void *)(p + 8);
+	_Atomic uint64_t *slot;
 	uint64_t addr, meta;
 
 	if (unlikely(!p) || unlikely((uintptr_t)p & 7))
 		return vq_packed_fetch_hard(vq, b, pos, take);
+	slot = (_Atomic uint64_t *)(void *)(p + 8);
 	/* Pairs with the guest's release: the chain is all there */
 	meta = atomic_load_explicit(slot, memory_order_acquire);
 	/* The whole ring is in this call already: what a guest claims beyond that
