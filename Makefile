@@ -27,8 +27,13 @@ OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 OPT_nograce := $(OPT_release) -DIOTLB_TEST_NO_GRACE
 # The datapath with a clock at each border of its stages: only bench-stages uses it
 OPT_stages  := $(OPT_release) -DVQ_STAGES
+# For libFuzzer, which only clang has
+OPT_fuzz    := $(OPT_asan) -fsanitize=fuzzer-no-link
 OPT         := $(OPT_$(BUILD))
-$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan, nograce, stages))
+$(if $(OPT),,$(error BUILD=$(BUILD): allowed are release, debug, asan, tsan, nograce, stages, fuzz))
+ifeq ($(BUILD),fuzz)
+CC := clang
+endif
 
 CFLAGS  ?=
 ALL_CFLAGS = $(CSTD) $(WARN) $(OPT) $(if $(NATIVE),-march=native) $(EXTRA_CFLAGS) $(CFLAGS) -MMD -MP
@@ -49,6 +54,7 @@ UNIT_daemon   = $(DAEMON) $(DATAPATH) $(IOTLB) $(CONF) $(filter-out $(O)/tests/u
 UNIT_guest    = $(filter-out $(O)/tests/guest/main.o,$(GUEST))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(wildcard tests/unit/*/test_*.c))
 BENCHES    := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*_bench.c))
+FUZZERS    := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -80,6 +86,24 @@ $(UNIT_TESTS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $$(UNIT_$$(word 5,$$(subst
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(DAEMON_LIBS)
 
+# Before each load of the datapath's the guest may come (tests/fuzz/loads.h)
+FUZZ_RINGS   := $(addprefix $(O)/tests/fuzz/,rings.o scatter.o mbufs.o)
+FUZZ_gate    := $(UNIT_daemon)
+FUZZ_iotlb   := $(IOTLB)
+FUZZ_split   := $(UNIT_datapath) $(FUZZ_RINGS)
+FUZZ_packed  := $(UNIT_datapath) $(FUZZ_RINGS)
+FUZZ_offload := $(UNIT_datapath) $(O)/tests/fuzz/mbufs.o
+FUZZ_conf    := $(CONF)
+
+ifeq ($(BUILD),fuzz)
+$(DATAPATH): EXTRA_CFLAGS += -fsanitize-coverage=trace-loads
+endif
+
+$(FUZZERS): $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/loads.o $$(FUZZ_$$*)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -Wl,--wrap=__asan_memcpy -o $@ $(filter %.o,$^) \
+		-lcmocka $(DAEMON_LIBS)
+
 $(BENCHES): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(DATAPATH) $(IOTLB)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(DPDK_LIBS) -lpthread
@@ -95,9 +119,9 @@ demo: ## install what is missing, build, and show packets on their way for some 
 
 .PHONY: test
 test: ## install what is missing, build, and run every test
-	$(Q)tests/setup.sh test lint
+	$(Q)tests/setup.sh test lint fuzz
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=release all
-	$(Q)tests/run.sh unit asan tsan nograce system install qemu lint
+	$(Q)tests/run.sh unit asan tsan nograce fuzz system install qemu lint
 
 .PHONY: check
 check: all ## run the fast tests: units and the daemon with the test guest
@@ -114,10 +138,10 @@ LAYOUT  ?=
 soak: all ## have guests come and go, and verify their traffic, for long (MINUTES=10 LAYOUT=packed)
 	$(Q)SOAK_SECONDS=$$(($(MINUTES) * 60)) SOAK_LAYOUT="$(LAYOUT)" tests/system/run.py --build $(O) "soak:"
 
-SECONDS ?= 1
 REPEATS ?= 3
 
 .PHONY: bench
+bench: SECONDS ?= 1
 bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=1 REPEATS=3 CELLS="packed l2fwd 64")
 	$(Q)for bench in $(BENCHES); do echo "== $$bench"; $$bench || exit; done
 	$(Q)tests/bench/run.py --bin $(O) --seconds $(SECONDS) --repeats $(REPEATS) \
@@ -136,6 +160,16 @@ bench-stages: ## measure cycles per packet and stage of a virtqueue
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS=strict: only that)
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
+.PHONY: fuzz
+fuzz: SECONDS ?= 60
+fuzz: ## let libFuzzer look for inputs that break us (SECONDS=60 for each of TARGETS="gate split")
+	$(Q)tests/setup.sh fuzz
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=fuzz fuzzers
+	$(Q)tests/fuzz/run.py --seconds $(SECONDS) $(TARGETS)
 
 # --- Documentation and installation ---
 

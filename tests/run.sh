@@ -3,7 +3,7 @@
 # run.sh - Run groups of tests and add them up
 #
 # usage: tests/run.sh GROUP...
-#   unit asan tsan nograce system install qemu lint
+#   unit asan tsan nograce fuzz system install qemu lint
 #
 # Prints a line for each test program or scenario, and the output of those that
 # fail; closes with "N passed, N failed" (", N skipped" where some could not run).
@@ -102,6 +102,12 @@ for group; do
 	tsan) unit_tests tsan 'race|threads|miss|pmd' ;;
 	# Without the grace period the race test must find what it looks for
 	nograce) unit_tests nograce iotlb_race ;;
+	# What was found before, and a short look for more.  Not the gate, which `make
+	# fuzz` runs: some of its sessions take 16 s to end since threads may sleep
+	fuzz)
+		step "the fuzzers build" make -s -j"$(nproc)" BUILD=fuzz fuzzers
+		listed tests/fuzz/run.py --seconds 8 iotlb split packed offload conf
+		;;
 	system) listed tests/system/run.py ;;
 	install) listed tests/system/test_install.sh ;;
 	qemu) listed make -s test-qemu ;;

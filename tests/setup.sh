@@ -8,6 +8,7 @@
 #   test      what `make test` needs beyond that
 #   bench     what `make bench-instructions` needs beyond `build`
 #   lint      what `make lint` and `make format` need
+#   fuzz      what `make fuzz` needs
 #   hugepages reserve some, where that is possible; it is no failure where not
 #   release   give back the hugepages that `hugepages` reserved
 #
@@ -52,6 +53,13 @@ packages_bench()
 packages_lint()
 {
 	echo clang clang-tidy clang-format
+}
+
+# libFuzzer is in clang's runtime, which clang only recommends; llvm names the
+# lines in what it reports
+packages_fuzz()
+{
+	echo clang libclang-rt-14-dev llvm libcmocka-dev python3
 }
 
 # missing PACKAGE... - print those that are not installed
@@ -162,11 +170,12 @@ for what; do
 	demo) packages+=" $(packages_build) $(packages_demo)" ;;
 	test) packages+=" $(packages_build) $(packages_demo) $(packages_test)" ;;
 	bench) packages+=" $(packages_build) $(packages_bench)" ;;
+	fuzz) packages+=" $(packages_build) $(packages_fuzz)" ;;
 	lint) packages+=" $(packages_build) $(packages_lint)" ;;
 	hugepages) reserve=1 ;;
 	release) release=1 ;;
 	*)
-		say "what is \"$what\"? allowed: build, demo, test, bench, lint, hugepages, release"
+		say "what is \"$what\"? allowed: build, demo, test, bench, lint, fuzz, hugepages, release"
 		exit 2
 		;;
 	esac
