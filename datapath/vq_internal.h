@@ -234,6 +234,7 @@ static_assert(sizeof(struct vq_area) == 32, "two to a line");
  * @packets:	Frames carried
  * @left:	Heads that were available when the call began
  * @done:	Heads of those that are dealt with, from the front
+ * @reach:	Split: chains that were collected for the frame it ended at
  * @budget:	Descriptors the slow path may still follow
  * @miss_iova:	Where the last access to an area did not translate
  * @miss_perm:	and what it needed
@@ -256,6 +257,7 @@ struct vq_burst {
 	int32_t budget;
 	uint16_t left;
 	uint16_t done;
+	uint16_t reach;
 	uint8_t miss_perm;
 	bool missed;
 	bool missed_area;

@@ -156,25 +156,26 @@ static bool ask_chain(struct ask *ask, uint16_t idx) PMD_ONLY
  * ask_ahead() - Post what the available chains miss
  * @ask:	Round
  *
- * It goes on where the last round ended: what a frame waits for may be behind
- * more chains than are looked at in one.
+ * It goes on where the last round ended, and no further than VQ_AHEAD_HEADS
+ * behind what the frame that waits can see: who asks for more than that makes
+ * others wait for their answers.
  */
 static void ask_ahead(struct ask *ask) PMD_ONLY
 {
 	struct vq *vq = ask->vq;
-	uint16_t there = (uint16_t)(vq->avail_seen - vq->next);
-	uint16_t skip = (uint16_t)(vq->ahead - vq->next);
+	uint32_t there = (uint16_t)(vq->avail_seen - vq->next);
+	uint32_t skip = (uint16_t)(vq->ahead - vq->next);
 	bool known = true;
-	uint16_t idx, n;
+	uint16_t idx;
 
 	/* The ring may have gone on behind us, or have been passed by */
 	if (skip > there)
 		skip = 0;
+	there = RTE_MIN(there, (uint32_t)VQ_AHEAD_HEADS + ask->b->reach);
 	idx = (uint16_t)(vq->next + skip);
 	vq->ahead = idx;
-	n = RTE_MIN((uint16_t)(there - skip), (uint16_t)VQ_AHEAD_HEADS);
 	ask->b->budget = VQ_WALK_BUDGET;
-	for (; n-- && ask->b->budget > 0; idx++) {
+	for (; skip < there && ask->b->budget > 0; skip++, idx++) {
 		known &= ask_chain(ask, idx);
 		if (ask->full)
 			return;

@@ -468,6 +468,7 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 	struct push_gather g = {.need = vq->hdr_len + m->pkt_len, .pos = b->pos};
 	enum vq_step step;
 
+	b->reach = 0;
 	do {
 		/* All the guest could ever offer, or all we can list */
 		if (push_full(vq, b, &g) || g.n_segs > VQ_CHAIN_MAX || (g.n_heads && !mergeable))
@@ -477,6 +478,7 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 		step = push_chain(vq, b, &g, first);
 		if (step != VQ_STEP_DONE)
 			return step;
+		b->reach = g.n_heads;
 	} while (g.got < g.need);
 
 	if (!push_scatter(vq, b, m, g.n_heads))

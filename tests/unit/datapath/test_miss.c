@@ -307,6 +307,37 @@ static void test_vq_looks_ahead_of_a_long_frame(void **state)
 	scene_close(&s);
 }
 
+/* Answers to some do not make it ask for more than the next frames can need */
+static void test_vq_looks_no_further(void **state)
+{
+	struct miss got[300];
+	struct rte_mbuf *m;
+	unsigned int all = 0, n;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 0, 100, 3000, V1 | INDIRECT);
+	map_ring(&s);
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(m);
+	assert_non_null(rte_pktmbuf_append(m, 60));
+	for (uint64_t now = 1000; now < 1010; now++) {
+		thread_role_assume(&pmd_role);
+		assert_int_equal(vq_push(s.r->vq, &m, 1, now), 0);
+		n = drain(&s, got, 300);
+		/* Every table, and of the buffers one that is not the first */
+		for (unsigned int i = 0; i < n; i++) {
+			all += got[i].perm == IOTLB_WRITE;
+			if (got[i].perm != IOTLB_WRITE || i == n - 1)
+				mg_map_at(s.g, got[i].iova);
+		}
+	}
+	/* 64 behind the one chain that was collected */
+	assert_int_equal(all, 65);
+	rte_pktmbuf_free(m);
+	scene_close(&s);
+}
+
 /* Indirect tables first, and when one is there, the buffers it names */
 static void test_vq_looks_ahead_in_tables(void **state)
 {
@@ -503,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_vq_asks_for_its_areas),
 		cmocka_unit_test(test_vq_looks_ahead),
 		cmocka_unit_test(test_vq_looks_ahead_of_a_long_frame),
+		cmocka_unit_test(test_vq_looks_no_further),
 		cmocka_unit_test(test_vq_looks_ahead_in_tables),
 		cmocka_unit_test(test_vq_sleeps),
 		cmocka_unit_test(test_vq_miss_queue_full),
