@@ -156,6 +156,16 @@ static void expect_call(struct scene *s, bool called)
 	assert_int_equal(interrupted(s), called);
 }
 
+/* Two frames close together: the first one's interrupt comes, the second's waits */
+static void delay_call(struct scene *s)
+{
+	ask(s);
+	expect_call(s, true);
+	take(s);
+	ask(s);
+	expect_call(s, false);
+}
+
 static void test_call_first_at_once_then_later(void **state)
 {
 	(void)state;
@@ -220,11 +230,7 @@ static void test_call_not_wanted_any_more(void **state)
 		struct scene s;
 
 		scene_open(&s, layouts[i / 2], INTERVAL_US);
-		ask(&s);
-		expect_call(&s, true);
-		take(&s);
-		ask(&s);
-		expect_call(&s, false);
+		delay_call(&s);
 		assert_true(vq_call_waits(s.r->vq));
 		assert_int_equal(take(&s), 1);
 		if (i & 1)
@@ -248,11 +254,7 @@ static void test_call_for_an_event_in_between(void **state)
 		struct scene s;
 
 		scene_open(&s, layouts[i], INTERVAL_US);
-		ask(&s);
-		expect_call(&s, true);
-		take(&s);
-		ask(&s);
-		expect_call(&s, false);
+		delay_call(&s);
 		assert_int_equal(take(&s), 1);
 		ask(&s);
 		expect_call(&s, false);
@@ -273,11 +275,7 @@ static void test_call_after_too_many(void **state)
 		uint32_t n = 1;
 
 		scene_open(&s, layouts[i], INTERVAL_US);
-		ask(&s);
-		expect_call(&s, true);
-		take(&s);
-		ask(&s);
-		expect_call(&s, false);
+		delay_call(&s);
 		/* 1 + 3855 * 17: once around, and not to where it was asked for again */
 		while (n < 65536) {
 			send(&s, 17);
@@ -301,11 +299,7 @@ static void test_call_when_event_misses(void **state)
 		struct scene s;
 
 		scene_open(&s, layouts[i], INTERVAL_US);
-		ask(&s);
-		expect_call(&s, true);
-		take(&s);
-		ask(&s);
-		expect_call(&s, false);
+		delay_call(&s);
 		take(&s);
 		ask_not(&s);
 		mg_unmap_at(s.g, s.r->cfg.avail);
