@@ -157,6 +157,10 @@ bench-stages: ## measure cycles per packet and stage of a virtqueue
 	$(Q)$(MAKE) --no-print-directory BUILD=stages build/stages/tests/bench/vq_bench
 	$(Q)build/stages/tests/bench/vq_bench
 
+.PHONY: bench-waits
+bench-waits: all $(O)/tests/bench/wake_bench ## measure where the time of a map or unmap goes
+	$(Q)tests/bench/waits.py --bin $(O)
+
 .PHONY: test-qemu
 test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS=strict: only that)
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)

@@ -7,12 +7,22 @@ Only rates of the same round are compared, and the median of those ratios counts
 
 from statistics import median
 
+# Round trips of a cache line, in ns: between cores that share a cache, or not
+NEAR_BELOW = 150
+
+
+def where(trips):
+    """Say how far apart the processors were during a round: near, far, or None if they moved."""
+    if max(trips) < NEAR_BELOW:
+        return "near"
+    return "far" if min(trips) >= NEAR_BELOW else None
+
 
 class Results:
     """All rounds of one kind of work.
 
     rounds: [{(cell, backend): Run}]
-    trips:  Round trips of a cache line before and after each, in ns
+    trips:  Round trips of a cache line before and after each, in ns: [(before, after)]
     """
 
     def __init__(self, ours, theirs):
@@ -24,7 +34,7 @@ class Results:
     def add(self, runs, trips):
         """Take in a round."""
         self.rounds.append(runs)
-        self.trips += trips
+        self.trips.append(trips)
 
     def rates(self, cell, backend):
         """Every rate measured."""
@@ -38,6 +48,13 @@ class Results:
     def ratio(self, cell):
         """Median ratio of our rate to theirs, or None."""
         return self._compare((cell, self.ours), (cell, self.theirs))
+
+    def ratio_where(self, cell, place):
+        """The same of the rounds whose processors were near, or far: (ratio or None, rounds)."""
+        part = Results(self.ours, self.theirs)
+        part.rounds = [runs for runs, trips in zip(self.rounds, self.trips)
+                       if where(trips) == place and (cell, self.ours) in runs]
+        return part.ratio(cell), len(part.rounds)
 
     def cost(self, cell, backend):
         """Median ratio of a rate to that without a vIOMMU, or None."""

@@ -9,7 +9,7 @@ from statistics import median
 
 def _head(ours, theirs):
     return ["ring", "mode", "bytes", "vIOMMU", "maps", f"{ours} Mpps", f"{theirs} Mpps", "ratio",
-            f"{ours} vs off", f"{theirs} vs off", "round trip ns"]
+            "near", "far", f"{ours} vs off", f"{theirs} vs off", "round trip ns"]
 
 
 def _percent(ratio):
@@ -29,12 +29,19 @@ def _span(trips):
     return f"{low}-{high}" if high > low else str(low)
 
 
+def _part(ratio, rounds):
+    """A ratio of some rounds, and of how many."""
+    return f"{ratio:.2f} ({rounds})" if ratio else "-"
+
+
 def _row(cell, results):
     ratio = results.ratio(cell)
     return [cell.ring, cell.mode, str(cell.size), cell.viommu, cell.maps,
             _rate(results.rates(cell, results.ours)), _rate(results.rates(cell, results.theirs)),
-            f"{ratio:.2f}" if ratio else "-", _percent(results.cost(cell, results.ours)),
-            _percent(results.cost(cell, results.theirs)), _span(results.trips)]
+            f"{ratio:.2f}" if ratio else "-",
+            *(_part(*results.ratio_where(cell, place)) for place in ("near", "far")),
+            _percent(results.cost(cell, results.ours)),
+            _percent(results.cost(cell, results.theirs)), _span(sum(results.trips, []))]
 
 
 def markdown(groups):
