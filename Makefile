@@ -195,11 +195,13 @@ CONFDIR     := /etc/vunetd
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+VHOSTUSERDIR ?= $(PREFIX)/share/qemu/vhost-user
 
 # What `install` makes, for `uninstall` to remove
 INSTALLED = $(SBINDIR)/vunetd $(BINDIR)/vunet-guest $(MANDIR)/man8/vunetd.8.gz \
 	$(MANDIR)/man1/vunet-guest.1.gz \
-	$(MANDIR)/man5/vunetd.conf.5.gz $(UNITDIR)/vunetd.service $(SYSUSERSDIR)/vunetd.conf \
+	$(MANDIR)/man5/vunetd.conf.5.gz $(UNITDIR)/vunetd.service $(UNITDIR)/vunetd-guest@.socket \
+	$(VHOSTUSERDIR)/50-vunetd.json $(SYSUSERSDIR)/vunetd.conf \
 	$(TMPFILESDIR)/vunetd.conf $(EXAMPLEDIR)/vunetd.conf \
 	$(patsubst conf/examples/%,$(EXAMPLEDIR)/%,$(wildcard conf/examples/*.conf))
 
@@ -218,6 +220,10 @@ install: all ## install below $DESTDIR$PREFIX, the configuration in $DESTDIR/etc
 	$(Q)install -d $(DESTDIR)$(UNITDIR)
 	$(Q)sed 's,/usr/sbin/,$(SBINDIR)/,' systemd/vunetd.service > $(DESTDIR)$(UNITDIR)/vunetd.service
 	$(Q)chmod 644 $(DESTDIR)$(UNITDIR)/vunetd.service
+	$(Q)$(INSTALL_DATA) -t $(DESTDIR)$(UNITDIR) systemd/vunetd-guest@.socket
+	$(Q)install -d $(DESTDIR)$(VHOSTUSERDIR)
+	$(Q)sed 's,/usr/sbin/,$(SBINDIR)/,' conf/50-vunetd.json > $(DESTDIR)$(VHOSTUSERDIR)/50-vunetd.json
+	$(Q)chmod 644 $(DESTDIR)$(VHOSTUSERDIR)/50-vunetd.json
 	$(Q)$(INSTALL_DATA) systemd/vunetd.sysusers $(DESTDIR)$(SYSUSERSDIR)/vunetd.conf
 	$(Q)$(INSTALL_DATA) systemd/vunetd.tmpfiles $(DESTDIR)$(TMPFILESDIR)/vunetd.conf
 	$(Q)$(INSTALL_DATA) -t $(DESTDIR)$(EXAMPLEDIR) conf/vunetd.conf conf/examples/*.conf

@@ -11,6 +11,7 @@
 #include "daemon/container_of.h"
 #include "daemon/gate.h"
 #include "daemon/listen.h"
+#include "daemon/passed.h"
 #include "datapath/counters.h"
 #include "datapath/pmd.h"
 #include "iotlb/iotlb.h"
@@ -29,7 +30,9 @@
  */
 static void guest_await(struct guest *guest) CTL_ONLY
 {
-	if (guest->conf->mode == CONF_SOCKET_CLIENT)
+	if (guest->sole)
+		guest->daemon->over = true;
+	else if (guest->conf->mode == CONF_SOCKET_CLIENT)
 		loop_timer_set(guest->daemon->loop, &guest->retry, GUEST_RETRY_NS);
 	else
 		loop_want(guest->daemon->loop, &guest->listener, EPOLLIN);
@@ -350,19 +353,29 @@ static void retry_expired(struct loop_timer *timer)
 }
 
 /**
- * guest_listen() - Open the socket, or begin to try to connect
+ * guest_listen() - Open the socket if none was passed, or begin to try to connect
  * @guest:	Guest
  * Return: 0 or -errno
  */
 static int guest_listen(struct guest *guest) CTL_ONLY
 {
-	int fd, err;
+	struct passed *passed = &guest->daemon->passed[guest->dev.index];
+	int fd = passed->fd, err = 0;
 
+	passed->fd = -1;
+	if (fd >= 0 && passed->connected) {
+		guest->sole = true;
+		guest_serve(guest, fd);
+		return 0;
+	}
 	if (guest->conf->mode == CONF_SOCKET_CLIENT) {
 		loop_timer_set(guest->daemon->loop, &guest->retry, 0);
 		return 0;
 	}
-	err = listen_open(guest->conf, &fd);
+	if (fd < 0) {
+		err = listen_open(guest->conf, &fd);
+		guest->made = !err;
+	}
 	if (err)
 		return err;
 	err = loop_add(guest->daemon->loop, &guest->listener, fd, EPOLLIN);
@@ -426,8 +439,10 @@ void guest_close(struct guest *guest)
 	if (fd >= 0) {
 		loop_del(guest->daemon->loop, &guest->listener);
 		close(fd);
-		(void)unlink(guest->conf->socket);
 	}
+	if (guest->made)
+		(void)unlink(guest->conf->socket);
+	guest->made = false;
 	library_fini(&guest->lib);
 	device_fini(&guest->dev);
 }

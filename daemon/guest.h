@@ -11,7 +11,8 @@
  * In server mode WAITING listens on the socket, in client mode it tries to
  * connect every GUEST_RETRY_NS.  There is one front-end at a time; another one
  * that connects meanwhile waits in the socket's backlog until the first has
- * left.  Each connection is a new life of the device and of its counterpart in
+ * left.  When the one front-end that was passed with --fd leaves, nobody else can
+ * come, and the daemon ends.  Each connection is a new life of the device and of its counterpart in
  * the library; whatever ends it releases everything the front-end passed.
  *
  * Threads: control thread only.
@@ -62,6 +63,8 @@ struct guest_counters {
  * @counters:	Since start
  * @limit:	For lines about its connections
  * @told:	That it connected was logged, so that it leaves is, too
+ * @made:	The socket's file is ours to remove
+ * @sole:	The connection was passed to us (passed.h): there will be no other
  * @lone:	The front-end closed the backend channel, perhaps because it leaves
  */
 struct guest {
@@ -80,6 +83,8 @@ struct guest {
 	struct guest_counters counters;
 	struct log_limit limit;
 	bool told;
+	bool made;
+	bool sole;
 	bool lone;
 };
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* main.c - Options, start, the control thread's loop, and a clean end */
 #include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "conf/single.h"
 #include "daemon/backing.h"
 #include "daemon/container_of.h"
 #include "daemon/daemon.h"
@@ -19,6 +19,8 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/misses.h"
+#include "daemon/options.h"
+#include "daemon/passed.h"
 #include "daemon/port.h"
 #include "daemon/spin.h"
 #include "daemon/statistics.h"
@@ -28,19 +30,6 @@
 #include "datapath/pmd.h"
 
 #define DEFAULT_CONF "/etc/vunetd/vunetd.conf"
-
-/* Exit codes: vunetd(8) */
-enum { EXIT_OK = 0, EXIT_RUN = 1, EXIT_CONF = 2 };
-
-/**
- * struct options - The command line
- * @file:	Configuration
- * @check:	Only check it
- */
-struct options {
-	const char *file;
-	bool check;
-};
 
 /**
  * struct signals - SIGTERM and SIGINT end the daemon, SIGUSR1 logs the totals
@@ -53,63 +42,6 @@ struct signals {
 	struct daemon *daemon;
 	bool stop;
 };
-
-static void usage(FILE *out)
-{
-	fputs("usage: vunetd [-c FILE] [--check] [--help-conf] [--help] [--version]\n"
-	      "\n"
-	      "  -c, --config FILE  configuration (default " DEFAULT_CONF ")\n"
-	      "      --check        check the configuration and exit\n"
-	      "      --help-conf    describe every section and key and exit\n"
-	      "  -h, --help         show this and exit\n"
-	      "  -V, --version      show the version and exit\n",
-	      out);
-}
-
-/**
- * parse_options() - Read the command line; exits for what only prints
- * @argc:	Of main
- * @argv:	Of main
- * @ret_opts:	Filled in
- */
-static void parse_options(int argc, char **argv, struct options *ret_opts)
-{
-	static const struct option longopts[] = {
-		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-		{"help-conf", no_argument, NULL, 'm'},	  {"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},	  {0},
-	};
-	int c;
-
-	*ret_opts = (struct options){.file = DEFAULT_CONF};
-	while ((c = getopt_long(argc, argv, "c:hV", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			ret_opts->file = optarg;
-			break;
-		case 'k':
-			ret_opts->check = true;
-			break;
-		case 'm':
-			conf_help(stdout);
-			exit(EXIT_OK);
-		case 'h':
-			usage(stdout);
-			exit(EXIT_OK);
-		case 'V':
-			puts("vunetd " VUNETD_VERSION);
-			exit(EXIT_OK);
-		default:
-			usage(stderr);
-			exit(EXIT_CONF);
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "vunetd: unexpected argument \"%s\"\n", argv[optind]);
-		usage(stderr);
-		exit(EXIT_CONF);
-	}
-}
 
 /**
  * signal_ready() - Act on a signal
@@ -194,7 +126,7 @@ static void run(struct daemon *daemon, const struct signals *signals) CTL_ONLY
 {
 	struct spin spin = {.limit_ns = daemon->conf->iotlb.spin_us * UINT64_C(1000)};
 
-	while (!signals->stop) {
+	while (!signals->stop && !daemon->over) {
 		bool spinning = spin_on(&spin, loop_now_ns());
 		bool may_sleep = !spinning && miss_sleep(daemon->misses);
 		unsigned int served = loop_wait(daemon->loop, may_sleep);
@@ -333,18 +265,38 @@ static int make_lib_dir(struct daemon *daemon) CTL_ONLY
 }
 
 /**
+ * take_passed() - Take the sockets that were opened before us
+ * @daemon:	Daemon
+ * @fd:		The only guest's, or -1
+ * Return: 0 or -errno, logged
+ *
+ * Before anything opens descriptors of its own.
+ */
+static int take_passed(struct daemon *daemon, int fd) CTL_ONLY
+{
+	int err = passed_new(daemon->conf, &daemon->passed);
+
+	if (!err && fd >= 0)
+		err = passed_add(daemon->passed, fd);
+	return err;
+}
+
+/**
  * daemon_main() - Everything after the configuration
  * @conf:	Configuration
+ * @fd:		The only guest's socket, or -1
  * Return: Exit code
  */
-static int daemon_main(const struct conf *conf) CTL_ONLY
+static int daemon_main(const struct conf *conf, int fd) CTL_ONLY
 {
 	struct daemon daemon = {.conf = conf};
 	struct signals signals = {.source.fd = -1};
 	int err;
 
 	log_init(conf->log.level);
-	err = loop_new(&daemon.loop);
+	err = take_passed(&daemon, fd);
+	if (!err)
+		err = loop_new(&daemon.loop);
 	if (!err)
 		err = signals_open(&signals, &daemon);
 	if (!err)
@@ -360,29 +312,47 @@ static int daemon_main(const struct conf *conf) CTL_ONLY
 	if (signals.source.fd >= 0)
 		close(signals.source.fd);
 	loop_free(daemon.loop);
+	passed_free(daemon.passed, conf->n_guests);
 	if (err)
 		log_err("ended: %s", strerror(-err));
 	return err ? EXIT_RUN : EXIT_OK;
+}
+
+/**
+ * load() - Load the configuration that was asked for
+ * @opts:	Command line
+ * @ret_conf:	Owned by the caller
+ * Return: 0 or -errno, said on standard error
+ */
+static int load(const struct options *opts, struct conf **ret_conf)
+{
+	char from[32];
+
+	if (opts->socket)
+		return conf_single(opts->file, opts->socket, stderr, ret_conf);
+	if (opts->fd < 0)
+		return conf_load(opts->file ? opts->file : DEFAULT_CONF, stderr, ret_conf);
+	snprintf(from, sizeof(from), "descriptor %d", opts->fd);
+	return conf_single(opts->file, from, stderr, ret_conf);
 }
 
 int main(int argc, char **argv)
 {
 	struct options opts;
 	struct conf *conf;
-	int err, code;
+	int code;
 
 	thread_role_assume(&ctl_role);
-	parse_options(argc, argv, &opts);
-	err = conf_load(opts.file, stderr, &conf);
-	if (err)
+	options_parse(argc, argv, &opts);
+	if (load(&opts, &conf))
 		return EXIT_CONF;
 	if (opts.check) {
-		printf("%s: valid: %u port%s, %u guest%s\n", opts.file, conf->n_ports,
+		printf("%s: valid: %u port%s, %u guest%s\n", conf->file, conf->n_ports,
 		       conf->n_ports > 1 ? "s" : "", conf->n_guests, conf->n_guests > 1 ? "s" : "");
 		conf_free(conf);
 		return EXIT_OK;
 	}
-	code = daemon_main(conf);
+	code = daemon_main(conf, opts.fd);
 	conf_free(conf);
 	return code;
 }

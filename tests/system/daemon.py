@@ -54,6 +54,8 @@ class Daemon:
                         **(env or {}))
         self.sockets = {name: os.path.join(self.directory, f"{name}.sock") for name in guests}
         self.config = os.path.join(self.directory, "vunetd.conf")
+        self.arguments = ["-c", self.config]
+        self.pass_fds = ()
         self.process = None
         self.notify = None
         self.notes = []
@@ -85,9 +87,9 @@ class Daemon:
         # Whoever notifies waits for a reader once the socket's queue is full
         threading.Thread(target=self._listen, args=(self.notify, self.notes),
                          daemon=True).start()
-        self.process = Process("vunetd", [*self.prefix, self.binary, "-c", self.config],
+        self.process = Process("vunetd", [*self.prefix, self.binary, *self.arguments],
                                os.path.join(self.directory, "vunetd.log"),
-                               dict(self.env, NOTIFY_SOCKET=path))
+                               dict(self.env, NOTIFY_SOCKET=path), self.pass_fds)
 
     def start(self):
         """Start it and wait until it says that it serves."""

@@ -24,7 +24,7 @@ def cpus():
 class Process:
     """A running command."""
 
-    def __init__(self, name, command, log, env=None):
+    def __init__(self, name, command, log, env=None, pass_fds=()):
         self.name = name
         self.log = log
         with open(log, "ab") as output:
@@ -32,7 +32,8 @@ class Process:
             output.flush()
             self.start = output.tell()
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
-                                          stderr=subprocess.STDOUT, env=env)
+                                          stderr=subprocess.STDOUT, env=env,
+                                          pass_fds=pass_fds)
 
     @property
     def pid(self):

@@ -42,7 +42,9 @@ verify_unit()
 {
 	sed "s,/usr/sbin/vunetd,$dest&," "$dest/usr/lib/systemd/system/vunetd.service" \
 		>"$dir/vunetd.service"
-	systemd-analyze verify --man=no "$dir/vunetd.service" 2>&1 | grep -F vunetd >"$dir/verify"
+	cp "$dest/usr/lib/systemd/system/vunetd-guest@.socket" "$dir/vunetd-guest@vm1.socket"
+	systemd-analyze verify --man=no "$dir/vunetd.service" "$dir/vunetd-guest@vm1.socket" 2>&1 |
+		grep -F vunetd >"$dir/verify"
 	cat "$dir/verify"
 	test ! -s "$dir/verify"
 }
@@ -77,6 +79,19 @@ names_every_key()
 	while read -r key; do
 		grep -q "^\.It Ic $key\$" "$dir/page" || { echo "not in the man page: $key"; return 1; }
 	done <"$dir/keys"
+}
+
+# The binary it names, and the type that one says it is
+same_capabilities()
+{
+	python3 - "$dest" "$dest/usr/share/qemu/vhost-user/50-vunetd.json" <<-'EOF'
+		import json, subprocess, sys
+		with open(sys.argv[2], encoding="ascii") as file:
+		    shipped = json.load(file)
+		said = json.loads(subprocess.check_output([sys.argv[1] + shipped["binary"],
+		                                           "--print-capabilities"]))
+		sys.exit(0 if shipped["type"] == said["type"] and shipped["description"] else 1)
+	EOF
 }
 
 accepts_shipped()
@@ -124,6 +139,9 @@ check "vunetd(8) is there" installed 644 usr/share/man/man8/vunetd.8.gz
 check "vunetd.conf(5) is there" installed 644 usr/share/man/man5/vunetd.conf.5.gz
 check "vunet-guest(1) is there" installed 644 usr/share/man/man1/vunet-guest.1.gz
 check "the unit is there" installed 644 usr/lib/systemd/system/vunetd.service
+check "the sockets' unit is there" installed 644 usr/lib/systemd/system/vunetd-guest@.socket
+check "QEMU and libvirt can find it" installed 644 usr/share/qemu/vhost-user/50-vunetd.json
+check "50-vunetd.json says what --print-capabilities does" same_capabilities
 check "sysusers.d is there" installed 644 usr/lib/sysusers.d/vunetd.conf
 check "tmpfiles.d is there" installed 644 usr/lib/tmpfiles.d/vunetd.conf
 check "the configuration is there" installed 644 etc/vunetd/vunetd.conf

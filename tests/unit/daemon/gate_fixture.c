@@ -12,6 +12,7 @@
 #include "daemon/eal.h"
 #include "daemon/library.h"
 #include "daemon/misses.h"
+#include "daemon/passed.h"
 #include "daemon/port.h"
 #include "daemon/topology.h"
 #include "datapath/miss.h"
@@ -90,6 +91,7 @@ int fixture_start(void **state)
 	assert_int_equal(library_dir_make(&fixture.lib_dir), 0);
 	fixture.ports = calloc(conf->n_ports, sizeof(*fixture.ports));
 	fixture.guests = calloc(conf->n_guests, sizeof(*fixture.guests));
+	assert_int_equal(passed_new(conf, &fixture.passed), 0);
 	for (unsigned int i = 0; i < conf->n_ports; i++)
 		assert_int_equal(port_open(&conf->ports[i], conf->pmd.n_cores, &fixture.ports[i]),
 				 0);
@@ -120,6 +122,7 @@ int fixture_stop(void **state)
 	miss_queue_free(fixture.misses);
 	for (unsigned int i = 0; i < conf->n_ports; i++)
 		port_close(&fixture.ports[i]);
+	passed_free(fixture.passed, conf->n_guests);
 	free(fixture.guests);
 	free(fixture.ports);
 	library_dir_remove(fixture.lib_dir);
