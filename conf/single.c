@@ -24,7 +24,7 @@ static const char builtin[] = "[pmd]\n"
 
 /**
  * load_builtin() - Load the text above as if it were a file
- * @errors:	Not used, unless the text is wrong
+ * @errors:	Used when there is no room for it
  * @ret_conf:	Owned by the caller
  *
  * Return: 0 or -errno
@@ -34,8 +34,10 @@ static int load_builtin(FILE *errors, struct conf **ret_conf)
 	int fd = memfd_create("vunetd.conf", MFD_CLOEXEC), err = -EIO;
 	char path[64];
 
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		fprintf(errors, "built-in configuration: %s\n", strerror(errno));
+		return -EMFILE;
+	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (write(fd, builtin, strlen(builtin)) == (ssize_t)strlen(builtin))
 		err = conf_load(path, errors, ret_conf);
@@ -82,7 +84,7 @@ static int put_socket(struct conf *conf, const char *socket, FILE *errors)
 
 int conf_single(const char *path, const char *socket, FILE *errors, struct conf **ret_conf)
 {
-	struct conf *conf = NULL;
+	struct conf *conf;
 	int err = path ? conf_load(path, errors, &conf) : load_builtin(errors, &conf);
 
 	if (err)
