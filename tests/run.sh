@@ -95,6 +95,7 @@ unit_tests()
 
 for group; do
 	echo "# $group"
+	began=$SECONDS
 	case $group in
 	unit) unit_tests release . ;;
 	asan) unit_tests asan . ;;
@@ -119,6 +120,7 @@ for group; do
 		exit 2
 		;;
 	esac
+	echo "# $group: $((SECONDS - began)) s"
 done
 
 summary="$passed passed, $failed failed"
