@@ -11,16 +11,15 @@
  * The median of batches: what else runs on the machine makes some of them longer.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_pause.h>
+
+#include "tests/bench/batches.h"
 
 #define BATCHES 41
 #define TRIPS	1000u
@@ -35,18 +34,6 @@ struct line {
 	alignas(128) _Atomic uint32_t word;
 	alignas(128) int cpu;
 };
-
-/**
- * pin() - Keep the calling thread on a processor
- */
-static int pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((unsigned int)cpu, &set);
-	return pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
 
 /**
  * await() - Spin until the word has a value
@@ -80,27 +67,6 @@ static void *partner(void *arg)
 }
 
 /**
- * now_ns() - Monotonic time
- */
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/**
- * compare() - Order of two batches, for qsort()
- */
-static int compare(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/**
  * measure() - Make all trips
  *
  * The first batch waits for the partner to start, so it does not count.
@@ -120,8 +86,7 @@ static uint64_t measure(struct line *l)
 		}
 		batch[i] = now_ns() - begin;
 	}
-	qsort(batch + 1, BATCHES, sizeof(batch[0]), compare);
-	return batch[1 + BATCHES / 2];
+	return batches_median(batch + 1, BATCHES);
 }
 
 /**

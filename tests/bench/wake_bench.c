@@ -10,15 +10,12 @@
  *
  * The median of batches.
  */
-#include <pthread.h>
-#include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/batches.h"
 
 #define BATCHES 41
 #define TRIPS	500u
@@ -38,20 +35,6 @@ struct peer {
 };
 
 /**
- * pin() - Keep the calling thread on a processor, if one is asked for
- */
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	if (cpu >= 0)
-		CPU_SET((unsigned int)cpu, &set);
-	if (cpu >= 0 && pthread_setaffinity_np(pthread_self(), sizeof(set), &set))
-		exit(1);
-}
-
-/**
  * answer() - Answer until the other side is closed
  */
 static void *answer(void *arg)
@@ -61,8 +44,8 @@ static void *answer(void *arg)
 	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	char buf[ASK];
 
-	pin(p->cpu);
-	if (epoll_fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, p->fd, &ev))
+	if ((p->cpu >= 0 && pin(p->cpu)) || epoll_fd < 0 ||
+	    epoll_ctl(epoll_fd, EPOLL_CTL_ADD, p->fd, &ev))
 		exit(1);
 	while (epoll_wait(epoll_fd, &ev, 1, -1) >= 0) {
 		if (recv(p->fd, buf, sizeof(buf), 0) <= 0)
@@ -72,27 +55,6 @@ static void *answer(void *arg)
 	}
 	close(epoll_fd);
 	return NULL;
-}
-
-/**
- * now_ns() - Monotonic time
- */
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/**
- * compare() - Order of two batches, for qsort()
- */
-static int compare(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
 }
 
 /**
@@ -113,8 +75,7 @@ static uint64_t measure(int fd)
 				exit(1);
 		batch[i] = now_ns() - begin;
 	}
-	qsort(batch, BATCHES, sizeof(batch[0]), compare);
-	return batch[BATCHES / 2];
+	return batches_median(batch, BATCHES);
 }
 
 int main(int argc, char **argv)
@@ -126,8 +87,7 @@ int main(int argc, char **argv)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
 		return 1;
 	peer.fd = fds[1];
-	pin(peer.cpu);
-	if (pthread_create(&thread, NULL, answer, &peer))
+	if ((peer.cpu >= 0 && pin(peer.cpu)) || pthread_create(&thread, NULL, answer, &peer))
 		return 1;
 	printf("message over a unix socket and back: %.1f us\n",
 	       (double)measure(fds[0]) / TRIPS / 1000);
