@@ -234,7 +234,7 @@ static_assert(sizeof(struct vq_area) == 32, "two to a line");
  * @packets:	Frames carried
  * @left:	Heads that were available when the call began
  * @done:	Heads of those that are dealt with, from the front
- * @reach:	Split: chains that were collected for the frame it ended at
+ * @reach:	Chains that were collected for the frame it ended at; packed: slots
  * @budget:	Descriptors the slow path may still follow
  * @miss_iova:	Where the last access to an area did not translate
  * @miss_perm:	and what it needed

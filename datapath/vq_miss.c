@@ -190,11 +190,13 @@ static void ask_ahead(struct ask *ask) PMD_ONLY
  * @ask:	Round
  *
  * Where the next chain begins is known only when this one's end is: what does
- * not translate of the ring itself ends the round.
+ * not translate of the ring itself ends the round.  How far it has come is known
+ * in slots only; all that a guest sends will be read, so there is no limit to it.
  */
 static void ask_ahead_packed(struct ask *ask) PMD_ONLY
 {
 	struct vq *vq = ask->vq;
+	uint16_t limit = vq_writes(vq) ? VQ_AHEAD_HEADS + ask->b->reach : vq->size;
 	uint16_t write = vq_writes(vq) ? VRING_DESC_F_WRITE : 0;
 	struct vq_pos pos = {.at = vq->next, .wrap = vq->wrap};
 	uint16_t skip = (uint16_t)(vq->ahead - vq->seq);
@@ -209,7 +211,8 @@ static void ask_ahead_packed(struct ask *ask) PMD_ONLY
 		skip = 0;
 	vq_pos_move(vq, &pos, skip);
 	ask->b->budget = VQ_WALK_BUDGET;
-	for (unsigned int i = 0; i < VQ_AHEAD_HEADS && ask->b->budget > 0 && !ask->full; i++) {
+	for (unsigned int i = 0;
+	     i < VQ_AHEAD_HEADS && pos.moved < limit && ask->b->budget > 0 && !ask->full; i++) {
 		got = vq_packed_fetch(vq, ask->b, &pos, &take);
 		if (got != VQ_FETCH_OK)
 			break;

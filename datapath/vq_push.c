@@ -478,7 +478,7 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 		step = push_chain(vq, b, &g, first);
 		if (step != VQ_STEP_DONE)
 			return step;
-		b->reach = g.n_heads;
+		b->reach = vq->packed ? (uint16_t)(g.pos.moved - b->pos.moved) : g.n_heads;
 	} while (g.got < g.need);
 
 	if (!push_scatter(vq, b, m, g.n_heads))

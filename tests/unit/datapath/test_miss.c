@@ -23,6 +23,7 @@
 #define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
+#define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
 
 static struct rte_mempool *pool;
 
@@ -308,15 +309,14 @@ static void test_vq_looks_ahead_of_a_long_frame(void **state)
 }
 
 /* Answers to some do not make it ask for more than the next frames can need */
-static void test_vq_looks_no_further(void **state)
+static void looks_no_further(uint64_t layout)
 {
 	struct miss got[300];
 	struct rte_mbuf *m;
 	unsigned int all = 0, n;
 	struct scene s;
 
-	(void)state;
-	scene_open(&s, 0, 100, 3000, V1 | INDIRECT);
+	scene_open(&s, 0, 100, 3000, V1 | INDIRECT | layout);
 	map_ring(&s);
 	m = rte_pktmbuf_alloc(pool);
 	assert_non_null(m);
@@ -336,6 +336,18 @@ static void test_vq_looks_no_further(void **state)
 	assert_int_equal(all, 65);
 	rte_pktmbuf_free(m);
 	scene_close(&s);
+}
+
+static void test_vq_looks_no_further(void **state)
+{
+	(void)state;
+	looks_no_further(0);
+}
+
+static void test_vq_packed_looks_no_further(void **state)
+{
+	(void)state;
+	looks_no_further(PACKED);
 }
 
 /* Indirect tables first, and when one is there, the buffers it names */
@@ -535,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_vq_looks_ahead),
 		cmocka_unit_test(test_vq_looks_ahead_of_a_long_frame),
 		cmocka_unit_test(test_vq_looks_no_further),
+		cmocka_unit_test(test_vq_packed_looks_no_further),
 		cmocka_unit_test(test_vq_looks_ahead_in_tables),
 		cmocka_unit_test(test_vq_sleeps),
 		cmocka_unit_test(test_vq_miss_queue_full),
