@@ -167,6 +167,22 @@ static inline void lane_advance(struct lane *lane, uint16_t taken, uint64_t now)
 }
 
 /**
+ * in_late() - Whether what waits for the guest has waited long enough
+ * @wire:	Wire
+ * @vq:		The guest's receive ring
+ * @now:	rte_rdtsc() of this round
+ */
+static inline bool in_late(const struct wire *wire, const struct vq *vq, uint64_t now) PMD_ONLY
+{
+	uint64_t waited = now - wire->in.since;
+
+	if (likely(waited <= wire->wait_tsc))
+		return false;
+	return !vq_waits_for_translation(vq) ||
+	       waited > wire->wait_tsc * (WIRE_MISS_WAIT_US / WIRE_WAIT_US);
+}
+
+/**
  * in_offer() - Offer the guest what waits for it
  * @wire:	Wire
  * @vq:		The guest's receive ring
@@ -182,7 +198,7 @@ static inline uint16_t in_offer(struct wire *wire, struct vq *vq, uint64_t now) 
 	if (taken) {
 		lane_free(lane->pkts + lane->first, taken);
 		lane_advance(lane, taken, now);
-	} else if (unlikely(now - lane->since > wire->wait_tsc)) {
+	} else if (unlikely(in_late(wire, vq, now))) {
 		if (vq_waits_for_translation(vq))
 			COUNTER_ADD(wire->counters.drop_guest_miss, lane->n);
 		else

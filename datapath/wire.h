@@ -8,7 +8,9 @@
  * once waits in the wire, one burst in each direction, and no more is taken
  * in meanwhile: the port's or the guest's own ring queues up behind it.  After
  * WIRE_WAIT_US the waiting frames are dropped under a named reason, so that a
- * peer that stands still does not hold the buffers for ever.
+ * peer that stands still does not hold the buffers for ever.  A guest whose
+ * buffers are there but do not translate yet has WIRE_MISS_WAIT_US: the answer is
+ * its front-end's, an emulator that gets its turn on a busy host when it does.
  *
  * The control thread may post one frame of its own.  The polling thread, which
  * alone may use the port's queue, sends it as soon as nothing waits before it.
@@ -39,6 +41,8 @@ struct wire;
 
 /* How long a frame waits for a guest's buffer or a port's descriptor */
 #define WIRE_WAIT_US 100000
+/* ... and for a buffer that is there to translate */
+#define WIRE_MISS_WAIT_US 1000000
 
 /**
  * wire_new() - Make a wire to one queue of a port

@@ -281,7 +281,7 @@ static void test_wire_guest_full_for_long(void **state)
 	scene_close(&s);
 }
 
-/* The same when what is missing is not a buffer but its translation */
+/* Longer when what is missing is not a buffer but its translation */
 static void test_wire_guest_miss(void **state)
 {
 	struct scene s;
@@ -292,7 +292,7 @@ static void test_wire_guest_miss(void **state)
 	mg_unmap_at(s.g, s.rx_buf);
 	assert_int_equal(port_send(5), 5);
 	assert_int_equal(poll_wire(&s, true, true), 0);
-	pass_us(&s, WIRE_WAIT_US / 2);
+	pass_us(&s, WIRE_MISS_WAIT_US - 10);
 	assert_int_equal(poll_wire(&s, true, true), 0);
 	assert_true(mg_answer(s.g, 100) > 0);
 	assert_int_equal(poll_wire(&s, true, true), 5);
@@ -301,7 +301,7 @@ static void test_wire_guest_miss(void **state)
 	mg_unmap_at(s.g, s.rx_buf);
 	assert_int_equal(port_send(7), 7);
 	assert_int_equal(poll_wire(&s, true, true), 0);
-	pass_us(&s, WIRE_WAIT_US + 10);
+	pass_us(&s, WIRE_MISS_WAIT_US + 10);
 	assert_int_equal(poll_wire(&s, true, true), 0);
 	assert_int_equal(WC(&s, drop_guest_miss), 7);
 	assert_int_equal(WC(&s, drop_guest_full), 0);
