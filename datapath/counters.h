@@ -20,6 +20,7 @@
 	X(misses, "addresses that had to be asked of the front-end")                      \
 	X(calls, "interrupts raised in the guest")                                        \
 	X(calls_delayed, "interrupts that waited for the interval between two")           \
+	X(logged, "pages marked in the log of a live migration")                          \
 	X(no_mbuf, "bursts cut short because the mbuf pool was empty")                    \
 	X(drop_too_big, "frames larger than the guest's buffers or than allowed")         \
 	X(drop_runt, "frames shorter than an Ethernet header")                            \
@@ -30,6 +31,7 @@
 	X(err_length, "chains too short for the virtio-net header, or wrapping")          \
 	X(err_offload, "frames whose offload header contradicts them or the negotiation") \
 	X(err_call, "rings stopped: their call eventfd was made to block")                \
+	X(err_log, "writes outside the memory table, which no log can tell of")           \
 	X(err_ring, "rings stopped: an available index beyond the ring, or a chain without end")
 
 /* One wire: a port queue and the queue pair it is wired to */

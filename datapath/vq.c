@@ -16,7 +16,7 @@
 
 #include "datapath/offload.h"
 #include "datapath/offload_merge.h"
-#include "datapath/vq_internal.h"
+#include "datapath/vq_log.h"
 
 /* Each half of a packed ring's base (vhost-user, "Vring descriptor indices for
  * packed virtqueues")
@@ -33,15 +33,16 @@ int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 	memset(vq, 0, sizeof(*vq));
 	vq->segs = calloc(2 * VQ_CHAIN_MAX, sizeof(*vq->segs));
 	vq->backs = calloc(VQ_BACKS, sizeof(*vq->backs));
-	if (!vq->segs || !vq->backs) {
+	vq->marks = calloc(1, sizeof(*vq->marks));
+	if (!vq->segs || !vq->backs || !vq->marks) {
 		vq_free(vq);
 		return -ENOMEM;
 	}
 	vq->tlb = tlb;
 	vq->misses = misses;
 	vq->retry_tsc = (uint32_t)(rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000);
-	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false, false);
-	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false, false);
+	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false, false, false);
+	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false, false, false);
 	atomic_init(&vq->call_fd, -1);
 	atomic_init(&vq->state, VQ_STOPPED);
 	iotlb_hints_init(&vq->hints);
@@ -55,6 +56,7 @@ void vq_free(struct vq *vq)
 		return;
 	free(vq->segs);
 	free(vq->backs);
+	free(vq->marks);
 	free(vq);
 }
 
@@ -170,8 +172,10 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->packed = vq_has(cfg, VIRTIO_F_RING_PACKED);
 	vq->in_order = vq_has(cfg, VIRTIO_F_IN_ORDER);
 	vq->offloads = offloads_in(cfg);
-	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed, vq->offloads);
-	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed, vq->offloads);
+	vq->mergeable = mergeable;
+	vq->log = cfg->log;
+	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed, vq->offloads, vq->log);
+	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed, vq->offloads, vq->log);
 	vq->index = cfg->index;
 	vq->guest = cfg->guest;
 	vq->session = cfg->session;

@@ -40,6 +40,7 @@
 #include "datapath/counters.h"
 #include "iotlb/iotlb.h"
 
+struct dirty_log;
 struct rte_mbuf;
 struct rte_mempool;
 struct miss_queue;
@@ -69,6 +70,8 @@ struct miss_queue;
  * @guest:	Guest number, for misses
  * @session:	Life of the device, for misses
  * @index:	Virtqueue index; even: towards the guest, odd: from it
+ * @log:	Where to mark what is written (dirty_log.h), or NULL; borrowed until a
+ *		grace period after the ring was taken from the poll lists
  */
 struct vq_config {
 	uint64_t desc;
@@ -82,6 +85,7 @@ struct vq_config {
 	uint32_t base;
 	uint16_t size;
 	uint8_t index;
+	const struct dirty_log *log;
 };
 
 struct vq;

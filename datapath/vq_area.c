@@ -97,6 +97,7 @@ bool vq_area_write(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_
 		if (!p)
 			return false;
 		memcpy(p, src, len);
+		vq_log_wrote(vq, p, len);
 	}
 	return true;
 }

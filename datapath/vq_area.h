@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-#include "datapath/vq_internal.h"
+#include "datapath/vq_log.h"
 
 /**
  * vq_area_move() - Move an area's window, the slow part of vq_area_at()
@@ -201,6 +201,7 @@ static __rte_always_inline bool vq_used_put(struct vq *vq, struct vq_burst *b, u
 	if (unlikely(!p))
 		return vq_area_write(vq, b, &vq->used, off, &elem, 8);
 	memcpy(p, &elem, 8);
+	vq_log_wrote(vq, p, 8);
 	return true;
 }
 
@@ -212,6 +213,7 @@ static __rte_always_inline bool vq_used_put(struct vq *vq, struct vq_burst *b, u
  * @heads:	Of the chains that go back
  * @lens:	Bytes written to each, or NULL where nothing is
  * @n:		How many
+ * @log:	Whether they are logged
  *
  * Where they lie together in host memory it is asked once, not for each: what is
  * left is a loop of stores, which the compiler makes wide ones.
@@ -220,7 +222,7 @@ static __rte_always_inline bool vq_used_put(struct vq *vq, struct vq_burst *b, u
  */
 static __rte_always_inline uint16_t vq_used_put_run(struct vq *vq, struct vq_burst *b, uint16_t idx,
 						    const uint16_t *heads, const uint32_t *lens,
-						    uint16_t n) PMD_ONLY
+						    uint16_t n, const bool log) PMD_ONLY
 {
 	uint32_t i = 0;
 
@@ -228,6 +230,7 @@ static __rte_always_inline uint16_t vq_used_put_run(struct vq *vq, struct vq_bur
 		uint16_t at = (uint16_t)(idx + i);
 		uint32_t off = vq_used_off(vq, at);
 		uint8_t *p = vq_area_at(vq, &vq->used, off, 8);
+		const uint8_t *from = p;
 		uint32_t end;
 
 		if (unlikely(!p)) {
@@ -245,6 +248,8 @@ static __rte_always_inline uint16_t vq_used_put_run(struct vq *vq, struct vq_bur
 
 			memcpy(p, &elem, 8);
 		}
+		if (log)
+			vq_log_note(vq, from, (uint64_t)(p - from));
 	}
 	return (uint16_t)i;
 }

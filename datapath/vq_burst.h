@@ -169,12 +169,15 @@ static __rte_always_inline void vq_batch_begin(struct vq *vq, struct vq_burst *b
 
 /**
  * vq_batch_end() - Write the element that stands for the whole call
+ * @vq:		Virtqueue
  * @b:		Call, to be published
  * @heads:	Of the chains it began with, untrusted
+ * @log:	Whether it is logged
  *
  * Its chains are returned as they were named, whether they were any good or not.
  */
-static __rte_always_inline void vq_batch_end(const struct vq_burst *b, const uint16_t *heads)
+static __rte_always_inline void vq_batch_end(struct vq *vq, const struct vq_burst *b,
+					     const uint16_t *heads, const bool log) PMD_ONLY
 {
 	uint64_t elem;
 
@@ -182,6 +185,8 @@ static __rte_always_inline void vq_batch_end(const struct vq_burst *b, const uin
 		return;
 	elem = heads[b->done - 1];
 	memcpy(b->batch, &elem, 8);
+	if (log)
+		vq_log_note(vq, b->batch, 8);
 }
 
 /**
@@ -189,17 +194,22 @@ static __rte_always_inline void vq_batch_end(const struct vq_burst *b, const uin
  * @vq:		Virtqueue
  * @b:		Call; its first @b->done heads have their used elements
  * @now:	rte_rdtsc() of this round
+ * @log:	Whether what was written is logged
  */
-static __rte_always_inline void vq_burst_end(struct vq *vq, struct vq_burst *b, uint64_t now)
-	PMD_ONLY
+static __rte_always_inline void vq_burst_end(struct vq *vq, struct vq_burst *b, uint64_t now,
+					     const bool log) PMD_ONLY
 {
 	if (likely(b->done)) {
 		vq->next = (uint16_t)(vq->next + b->done);
 		/* Pairs with the guest's acquire of the used index */
 		atomic_store_explicit(b->used_idx, vq->next, memory_order_release);
+		if (log)
+			vq_log_note(vq, b->used_idx, 2);
 		vq_notify(vq, b->done, now);
 		vq_burst_count(vq, b);
 	}
+	if (log)
+		vq_log_flush(vq);
 	if (unlikely(b->missed))
 		vq_sleep(vq, b, now);
 }

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#include "datapath/vq_internal.h"
+#include "datapath/vq_log.h"
 
 /* 16 bytes in a vector register, at any address */
 typedef uint64_t vq_block __attribute__((vector_size(16), aligned(1), may_alias));
@@ -168,6 +168,8 @@ static inline bool vq_cursor_copy(struct vq *vq, struct vq_burst *b, struct vq_c
 		}
 		b->hits++;
 		vq_copy(write ? p : l, write ? l : p, len);
+		if (write)
+			vq_log_wrote(vq, p, len);
 		l += len;
 		n -= (uint32_t)len;
 		c->off += (uint32_t)len;

@@ -8,11 +8,11 @@
  *   setup     control thread, in vq_start() while nothing polls the ring;
  *             call_fd also later, atomically
  *   run       the polling thread
- *   area      control thread fills in iova, size and perm in vq_start(); the
- *             polling thread moves the windows
+ *   area      control thread fills in iova, size and perm in vq_start(), and what
+ *             is behind them; the polling thread moves the windows
  *   counters  the polling thread; read relaxed by the control thread
  *   hints     the polling thread, and stages, if there are any
- *   segs      the polling thread, scratch within one call, like backs
+ *   segs      the polling thread, scratch within one call, like backs and marks
  *
  * A struct vq_burst lives on the polling thread's stack for one call.  Host
  * pointers live there or in the windows, and no longer than that call: its
@@ -213,6 +213,9 @@ struct vq {
 	struct vq_area desc __rte_cache_aligned;
 	struct vq_area avail;
 	struct vq_area used;
+	const struct dirty_log *log; /* where to mark what is written, or NULL */
+	struct vq_marks *marks;	     /* pages to be marked, scratch */
+	uint8_t mergeable;	     /* VIRTIO_NET_F_MRG_RXBUF was negotiated */
 
 	struct vq_counters counters __rte_cache_aligned;
 	struct iotlb_hints hints __rte_cache_aligned;
@@ -363,8 +366,9 @@ void vq_chain_count(struct vq *vq, enum vq_verdict verdict) PMD_ONLY;
  * @hdr_len:	Length of the virtio-net header
  * @packed:	VIRTIO_F_RING_PACKED was negotiated
  * @offloads:	Whether it is read
+ * @log:	Whether what is written is logged (vq_log.h)
  */
-vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads);
+vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads, bool log);
 
 /**
  * vq_push_variant() - The push function for the negotiated features
@@ -372,8 +376,9 @@ vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads);
  * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
  * @packed:	VIRTIO_F_RING_PACKED was negotiated
  * @offloads:	Whether headers say what is known of each frame
+ * @log:	Whether what is written is logged (vq_log.h)
  */
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads);
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads, bool log);
 
 /**
  * vq_sleep() - Post what misses, and leave the ring alone for a while

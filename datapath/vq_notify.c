@@ -37,11 +37,18 @@ bool vq_notify_put(struct vq *vq, struct vq_burst *b, struct vq_area *a, uint32_
 		   uint16_t word)
 {
 	uint8_t *p = vq_area_at(vq, a, off, 2);
+	bool put = true;
 
-	if (unlikely(!p || (uintptr_t)p & 1))
-		return vq_area_write(vq, b, a, off, &word, sizeof(word));
-	atomic_store_explicit((_Atomic uint16_t *)(void *)p, word, memory_order_relaxed);
-	return true;
+	if (unlikely(!p || (uintptr_t)p & 1)) {
+		put = vq_area_write(vq, b, a, off, &word, sizeof(word));
+	} else {
+		atomic_store_explicit((_Atomic uint16_t *)(void *)p, word, memory_order_relaxed);
+		vq_log_wrote(vq, p, 2);
+	}
+	/* Not every caller is in a burst, or goes on with it */
+	if (vq->log)
+		vq_log_flush(vq);
+	return put;
 }
 
 bool vq_wake(struct vq *vq, uint64_t now)

@@ -363,7 +363,8 @@ static __rte_always_inline void vq_packed_put(struct vq_burst *b, _Atomic uint64
  * @takes:	Chains from the call's position on
  * @n:		How many
  *
- * No bytes were written to any.  Flags are those of the batch's first slot.
+ * No bytes were written to any.  Flags are those of the batch's first slot, the
+ * only one that is written, by vq_packed_end().
  */
 static __rte_always_inline void vq_packed_return_batch(struct vq *vq, struct vq_burst *b,
 						       const struct vq_take *takes, uint16_t n)
@@ -389,15 +390,19 @@ static __rte_always_inline void vq_packed_return_batch(struct vq *vq, struct vq_
  * @takes:	Chains from the call's position on
  * @lens:	Bytes written to each, or NULL where nothing is
  * @n:		How many
+ * @log:	Whether their used elements are logged
  */
 static __rte_always_inline void vq_packed_return(struct vq *vq, struct vq_burst *b,
 						 const struct vq_take *takes, const uint32_t *lens,
-						 uint16_t n) PMD_ONLY
+						 uint16_t n, const bool log) PMD_ONLY
 {
 	uint16_t slots = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		vq_packed_put(b, takes[i].slot, vq_packed_used(&takes[i], lens ? lens[i] : 0));
+		/* The call's first is not written before its end */
+		if (log && takes[i].slot != b->first)
+			vq_log_note(vq, takes[i].slot, 8);
 		slots = (uint16_t)(slots + takes[i].n);
 	}
 	vq_pos_move(vq, &b->pos, slots);
@@ -430,9 +435,10 @@ static __rte_always_inline bool vq_packed_begin(struct vq *vq, struct vq_burst *
  * @vq:		Virtqueue
  * @b:		Call
  * @now:	rte_rdtsc() of this round
+ * @log:	Whether what was written is logged
  */
-static __rte_always_inline void vq_packed_end(struct vq *vq, struct vq_burst *b, uint64_t now)
-	PMD_ONLY
+static __rte_always_inline void vq_packed_end(struct vq *vq, struct vq_burst *b, uint64_t now,
+					      const bool log) PMD_ONLY
 {
 	if (likely(b->first)) {
 		vq->next = b->pos.at;
@@ -440,9 +446,13 @@ static __rte_always_inline void vq_packed_end(struct vq *vq, struct vq_burst *b,
 		vq->seq = (uint16_t)(vq->seq + b->pos.moved);
 		/* Pairs with the guest's acquire of these flags */
 		atomic_store_explicit(b->first, b->first_used, memory_order_release);
+		if (log)
+			vq_log_note(vq, b->first, 8);
 		vq_notify(vq, b->pos.moved, now);
 		vq_burst_count(vq, b);
 	}
+	if (log)
+		vq_log_flush(vq);
 	if (unlikely(b->missed))
 		vq_sleep(vq, b, now);
 }

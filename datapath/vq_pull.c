@@ -197,12 +197,13 @@ static __rte_always_inline int pull_translate(struct vq *vq, struct vq_burst *b,
  * @call:	Arguments
  * @n:		How many, behind those that are done
  * @packed:	The layout
+ * @log:	Whether they are logged
  *
  * Return: How many were; fewer when an element's place does not translate
  */
 static __rte_always_inline uint16_t pull_return(struct vq *vq, struct vq_burst *b,
 						const struct pull *call, uint16_t n,
-						const bool packed) PMD_ONLY
+						const bool packed, const bool log) PMD_ONLY
 {
 	const struct vq_take *takes = call->takes + b->done;
 
@@ -210,11 +211,11 @@ static __rte_always_inline uint16_t pull_return(struct vq *vq, struct vq_burst *
 		return n;
 	if (!packed)
 		return vq_used_put_run(vq, b, (uint16_t)(vq->next + b->done), call->heads + b->done,
-				       NULL, n);
+				       NULL, n, log);
 	if (vq->in_order)
 		vq_packed_return_batch(vq, b, takes, n);
 	else
-		vq_packed_return(vq, b, takes, NULL, n);
+		vq_packed_return(vq, b, takes, NULL, n, log);
 	return n;
 }
 
@@ -227,12 +228,14 @@ static __rte_always_inline uint16_t pull_return(struct vq *vq, struct vq_burst *
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
  * @offloads:	Whether it is read
+ * @log:	Whether what is written is logged
  *
  * Return: Frames taken
  */
 static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, struct pull *call,
 					     struct rte_mbuf **pkts, const uint32_t hdr_len,
-					     const bool packed, const bool offloads) PMD_ONLY
+					     const bool packed, const bool offloads, const bool log)
+	PMD_ONLY
 {
 	struct rte_mbuf **mbufs = call->mbufs + call->taken;
 	uint16_t done = b->done, max = (uint16_t)(call->n - done);
@@ -272,7 +275,7 @@ static __rte_always_inline uint16_t pull_run(struct vq *vq, struct vq_burst *b, 
 		pkts[i] = m;
 	}
 	vq_stage_end(&vq->stages, VQ_STAGE_COPY);
-	i = pull_return(vq, b, call, n, packed);
+	i = pull_return(vq, b, call, n, packed, log);
 	/* Short only after a miss in the used ring, rare enough to count again */
 	for (; n > i; n--)
 		bytes -= pkts[n - 1]->pkt_len;
@@ -405,7 +408,7 @@ static __rte_noinline enum vq_step pull_one(struct vq *vq, struct vq_burst *b, s
 			return VQ_STEP_STOP;
 		take = true;
 	}
-	if (!pull_return(vq, b, call, 1, vq->packed)) {
+	if (!pull_return(vq, b, call, 1, vq->packed, vq->log)) {
 		if (take) {
 			rte_pktmbuf_free(m->next);
 			m->next = NULL;
@@ -490,11 +493,12 @@ static inline uint16_t pull_offloads(struct vq *vq, struct vq_burst *b, const st
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
  * @offloads:	Whether it is read
+ * @log:	Whether what is written is logged
  */
 static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool *pool,
 					      struct rte_mbuf **pkts, uint16_t n, uint64_t now,
 					      const uint32_t hdr_len, const bool packed,
-					      const bool offloads) PMD_ONLY
+					      const bool offloads, const bool log) PMD_ONLY
 {
 	enum vq_step step;
 	struct pull call;
@@ -524,8 +528,8 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 		goto end;
 	vq_stage_end(&vq->stages, VQ_STAGE_MBUFS);
 	for (;;) {
-		got = (uint16_t)(got +
-				 pull_run(vq, &b, &call, pkts + got, hdr_len, packed, offloads));
+		got = (uint16_t)(got + pull_run(vq, &b, &call, pkts + got, hdr_len, packed,
+						offloads, log));
 		if (likely(b.done == call.n) || unlikely(b.missed) || unlikely(b.budget <= 0))
 			break;
 		step = pull_one(vq, &b, &call, &pkts[got]);
@@ -539,10 +543,10 @@ static __rte_always_inline uint16_t pull_body(struct vq *vq, struct rte_mempool 
 		got = pull_offloads(vq, &b, &call, pkts, got);
 end:
 	if (packed) {
-		vq_packed_end(vq, &b, now);
+		vq_packed_end(vq, &b, now, log);
 	} else {
-		vq_batch_end(&b, call.heads);
-		vq_burst_end(vq, &b, now);
+		vq_batch_end(vq, &b, call.heads, log);
+		vq_burst_end(vq, &b, now, log);
 	}
 	vq_stage_end(&vq->stages, VQ_STAGE_PUBLISH);
 	return got;
@@ -554,7 +558,7 @@ end:
 			     uint16_t n, uint64_t now)                                        \
 	{                                                                                     \
 		thread_role_assume(&pmd_role);                                                \
-		return pull_body(vq, pool, pkts, n, now, hdr_len, packed, offloads);          \
+		return pull_body(vq, pool, pkts, n, now, hdr_len, packed, offloads, false);   \
 	}
 
 #define HDR10 sizeof(struct virtio_net_hdr)
@@ -569,7 +573,19 @@ PULL_VARIANT(pull_packed_hdr12, HDR12, true, false)
 PULL_VARIANT(pull_packed_hdr10_offloads, HDR10, true, true)
 PULL_VARIANT(pull_packed_hdr12_offloads, HDR12, true, true)
 
-vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads)
+/**
+ * pull_logged() - vq_pull() while what is written is logged
+ *
+ * One for all features: migrations are short.
+ */
+static uint16_t pull_logged(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
+			    uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return pull_body(vq, pool, pkts, n, now, vq->hdr_len, vq->packed, vq->offloads, true);
+}
+
+vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads, bool log)
 {
 	static const vq_pull_fn variants[2][2][2] = {
 		{{pull_hdr10, pull_hdr10_offloads}, {pull_hdr12, pull_hdr12_offloads}},
@@ -577,5 +593,5 @@ vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads)
 		 {pull_packed_hdr12, pull_packed_hdr12_offloads}},
 	};
 
-	return variants[packed][hdr_len == HDR12][offloads];
+	return log ? pull_logged : variants[packed][hdr_len == HDR12][offloads];
 }

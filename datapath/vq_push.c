@@ -118,6 +118,18 @@ static __rte_always_inline uint16_t push_fetch(struct vq *vq, struct vq_burst *b
 }
 
 /**
+ * push_log() - Note where a plain frame went
+ * @vq:	Virtqueue with a log
+ * @at:	Header and frame
+ */
+static void push_log(struct vq *vq, const struct vq_pieces *at) PMD_ONLY
+{
+	vq_log_note(vq, at->p0, at->n0);
+	if (at->n1)
+		vq_log_note(vq, at->p1, at->n1);
+}
+
+/**
  * push_run() - Give a run of plain frames
  * @vq:		Virtqueue
  * @b:		Call, its done count moves on
@@ -127,13 +139,15 @@ static __rte_always_inline uint16_t push_fetch(struct vq *vq, struct vq_burst *b
  * @hdr_len:	Length of the virtio-net header
  * @packed:	The layout
  * @offloads:	Whether it says what is known of each frame
+ * @log:	Whether what is written is logged
  *
  * Return: Frames given
  */
 static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 					     struct rte_mbuf **pkts, uint16_t max,
 					     struct push_first *first, const uint32_t hdr_len,
-					     const bool packed, const bool offloads) PMD_ONLY
+					     const bool packed, const bool offloads, const bool log)
+	PMD_ONLY
 {
 	struct vq_take takes[VQ_BURST];
 	uint16_t idx = (uint16_t)(vq->next + b->done);
@@ -179,14 +193,16 @@ static __rte_always_inline uint16_t push_run(struct vq *vq, struct vq_burst *b,
 		vq_copy(at->p0 + hdr_len, src, n0);
 		if (unlikely(at->n1))
 			vq_copy(at->p1, src + n0, at->n1);
+		if (log)
+			push_log(vq, at);
 		lens[i] = at->n0 + at->n1;
 		bytes += lens[i] - hdr_len;
 	}
 	vq_stage_end(&vq->stages, VQ_STAGE_COPY);
 	if (packed)
-		vq_packed_return(vq, b, takes, lens, n);
+		vq_packed_return(vq, b, takes, lens, n, log);
 	else
-		i = vq_used_put_run(vq, b, idx, heads, lens, n);
+		i = vq_used_put_run(vq, b, idx, heads, lens, n, log);
 	/* Short only after a miss in the used ring: those are given again */
 	for (; n > i; n--)
 		bytes -= lens[n - 1] - hdr_len;
@@ -228,8 +244,10 @@ static void push_publish(struct vq *vq, struct vq_burst *b, const struct push_ga
 	if (!b->first)
 		vq_packed_put(b, vq->backs[0].slot, vq->backs[0].used & keep);
 	for (uint16_t i = g->n_heads; i--;) {
-		if (vq->backs[i].slot != b->first)
-			vq_packed_put(b, vq->backs[i].slot, vq->backs[i].used & keep);
+		if (vq->backs[i].slot == b->first)
+			continue;
+		vq_packed_put(b, vq->backs[i].slot, vq->backs[i].used & keep);
+		vq_log_wrote(vq, vq->backs[i].slot, 8);
 	}
 	b->pos = g->pos;
 	b->done = (uint16_t)(b->done + g->n_heads);
@@ -502,11 +520,12 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
  * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
  * @packed:	The layout
  * @offloads:	Whether headers say what is known of each frame
+ * @log:	Whether what is written is logged
  */
 static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **pkts, uint16_t n,
 					      uint64_t now, const uint32_t hdr_len,
 					      const bool mergeable, const bool packed,
-					      const bool offloads) PMD_ONLY
+					      const bool offloads, const bool log) PMD_ONLY
 {
 	struct push_first first;
 	enum vq_step step;
@@ -518,7 +537,7 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 		return 0;
 	for (;;) {
 		sent = (uint16_t)(sent + push_run(vq, &b, pkts + sent, (uint16_t)(n - sent), &first,
-						  hdr_len, packed, offloads));
+						  hdr_len, packed, offloads, log));
 		if (likely(sent == n) || unlikely(b.missed) || b.done == b.left ||
 		    unlikely(b.budget <= 0))
 			break;
@@ -528,9 +547,9 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 		sent += step == VQ_STEP_DONE;
 	}
 	if (packed)
-		vq_packed_end(vq, &b, now);
+		vq_packed_end(vq, &b, now, log);
 	else
-		vq_burst_end(vq, &b, now);
+		vq_burst_end(vq, &b, now, log);
 	vq_stage_end(&vq->stages, VQ_STAGE_PUBLISH);
 	return sent;
 }
@@ -538,11 +557,11 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 /* hdr10: a legacy guest without mergeable buffers; hdr12: a virtio 1.x guest
  * without them; mergeable: every other
  */
-#define PUSH_VARIANT(name, hdr_len, mergeable, packed, offloads)                              \
-	static uint16_t name(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now) \
-	{                                                                                     \
-		thread_role_assume(&pmd_role);                                                \
-		return push_body(vq, pkts, n, now, hdr_len, mergeable, packed, offloads);     \
+#define PUSH_VARIANT(name, hdr_len, mergeable, packed, offloads)                                 \
+	static uint16_t name(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)    \
+	{                                                                                        \
+		thread_role_assume(&pmd_role);                                                   \
+		return push_body(vq, pkts, n, now, hdr_len, mergeable, packed, offloads, false); \
 	}
 
 #define HDR10 sizeof(struct virtio_net_hdr)
@@ -561,7 +580,19 @@ PUSH_VARIANT(push_packed_hdr10_offloads, HDR10, false, true, true)
 PUSH_VARIANT(push_packed_hdr12_offloads, HDR12, false, true, true)
 PUSH_VARIANT(push_packed_mergeable_offloads, HDR12, true, true, true)
 
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads)
+/**
+ * push_logged() - vq_push() while what is written is logged
+ *
+ * One for all features: migrations are short.
+ */
+static uint16_t push_logged(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+{
+	thread_role_assume(&pmd_role);
+	return push_body(vq, pkts, n, now, vq->hdr_len, vq->mergeable, vq->packed, vq->offloads,
+			 true);
+}
+
+vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads, bool log)
 {
 	static const vq_push_fn variants[2][3][2] = {
 		{{push_hdr10, push_hdr10_offloads},
@@ -572,5 +603,5 @@ vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool of
 		 {push_packed_mergeable, push_packed_mergeable_offloads}},
 	};
 
-	return variants[packed][mergeable ? 2 : hdr_len == HDR12][offloads];
+	return log ? push_logged : variants[packed][mergeable ? 2 : hdr_len == HDR12][offloads];
 }
