@@ -105,7 +105,10 @@ static void device_publish(struct device *dev) CTL_ONLY
 			.kick = tx->kick,
 		};
 
-		topology_set(dev->topo, dev->conf->wire, q, &rings);
+		if (dev->paused)
+			topology_pause(dev->topo, dev->conf->wire, q);
+		else
+			topology_set(dev->topo, dev->conf->wire, q, &rings);
 	}
 	if (topology_publish(dev->topo))
 		log_err("guest %s: no memory for a poll list: some rings are not polled",
@@ -126,20 +129,37 @@ static void ring_left(struct device *dev, struct ring *ring) CTL_ONLY
 		topology_call(dev->topo, ring->vq);
 }
 
-void device_stop(struct device *dev)
+/**
+ * rings_leave() - Take all rings from the PMD threads
+ * @dev:	Device
+ * @any:	Publish also if none runs
+ * @pause:	Do it for a moment only
+ */
+static void rings_leave(struct device *dev, bool any, bool pause) CTL_ONLY
 {
-	bool was_running[DEVICE_RINGS_MAX], any = false;
+	bool was_running[DEVICE_RINGS_MAX];
 
 	for (unsigned int i = 0; i < dev->n_rings; i++) {
 		any |= was_running[i] = dev->rings[i].running;
 		dev->rings[i].running = false;
 	}
+	dev->paused = pause && any;
 	if (!any)
 		return;
 	device_publish(dev);
 	for (unsigned int i = 0; i < dev->n_rings; i++)
 		if (was_running[i])
 			ring_left(dev, &dev->rings[i]);
+}
+
+void device_stop(struct device *dev)
+{
+	rings_leave(dev, dev->paused, false);
+}
+
+void device_pause(struct device *dev)
+{
+	rings_leave(dev, false, true);
 }
 
 void device_stop_ring(struct device *dev, struct ring *ring)
@@ -254,8 +274,9 @@ static bool ring_run(struct device *dev, struct ring *ring) CTL_ONLY
 
 void device_run(struct device *dev)
 {
-	bool any = false;
+	bool any = dev->paused;
 
+	dev->paused = false;
 	/* A grace period is not free where PMD threads share their core */
 	for (unsigned int i = 0; i < dev->n_rings; i++)
 		any |= ring_run(dev, &dev->rings[i]);

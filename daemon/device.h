@@ -9,7 +9,8 @@
  * states").  A transmit ring that is started but disabled runs as well, only
  * that its frames go nowhere: its driver gets the buffers back.  What may change
  * under a running ring is changed by device_stop(), the change, device_run(): in
- * between no PMD thread knows the device.
+ * between no PMD thread knows the device.  Where the front-end does not mean to
+ * stop it, that is device_pause().
  *
  * With a vIOMMU ring addresses are IOVAs and go to the ring as they are.
  * Without one they are addresses in the front-end's memory (as the protocol
@@ -84,6 +85,7 @@ struct ring {
  * @index:	Of the guest
  * @session:	Which life (invariant I2)
  * @n_rings:	Rings it may have
+ * @paused:	Between device_pause() and device_run()
  * @limit:	For what a guest can provoke
  * @rings:	By virtqueue index
  */
@@ -98,6 +100,7 @@ struct device {
 	unsigned int index;
 	uint32_t session;
 	unsigned int n_rings;
+	bool paused;
 	struct log_limit limit;
 	struct ring rings[DEVICE_RINGS_MAX];
 };
@@ -143,6 +146,14 @@ bool device_viommu(const struct device *dev);
  * @dev:	Device
  */
 void device_stop(struct device *dev) CTL_ONLY;
+
+/**
+ * device_pause() - device_stop() for a moment, until device_run()
+ * @dev:	Device
+ *
+ * Frames for the guest wait meanwhile; they are not dropped as if it were away.
+ */
+void device_pause(struct device *dev) CTL_ONLY;
 
 /**
  * device_stop_ring() - Take one ring from the PMD threads and note where it is

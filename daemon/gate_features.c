@@ -47,7 +47,7 @@ GATE_HANDLER(gate_set_features)
 	if (features & ~device_offered(guest->conf))
 		return -EINVAL;
 	call.payload.u64 = features & ~OWN_BITS;
-	device_stop(dev);
+	device_pause(dev);
 	err = library_call(&guest->lib, &call, NULL, 0, false);
 	if (!err && features != dev->features) {
 		dev->features = features;

@@ -191,7 +191,7 @@ GATE_HANDLER(gate_set_mem_table)
 		err = memory_rehearse(&mem, fds);
 	if (err)
 		return err;
-	device_stop(&guest->dev);
+	device_pause(&guest->dev);
 	device_forget_memory(&guest->dev);
 	if (replaces)
 		err = memory_release(guest, msg, fds);

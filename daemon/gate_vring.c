@@ -122,7 +122,7 @@ GATE_HANDLER(gate_set_vring_addr)
 	(void)fds, (void)n_fds;
 	if (!ring || addr.flags & (1u << VHOST_VRING_F_LOG))
 		return -EINVAL;
-	device_stop_ring(&guest->dev, ring);
+	device_pause(&guest->dev);
 	ring->desc = addr.desc;
 	ring->avail = addr.avail;
 	ring->used = addr.used;

@@ -26,6 +26,7 @@
  * @host:	The strand whose receive ring takes this one's frames: itself,
  *		another one of the port while its own pair is off, or NULL while
  *		all of them are
+ * @paused:	Nobody polls it, by topology_pause()
  * @placed:	It has found its thread, for as long as it has rings
  * @share:	Of that thread, as measured
  */
@@ -35,6 +36,7 @@ struct strand {
 	unsigned int port, queue;
 	unsigned int thread, next;
 	const struct strand *host;
+	bool paused;
 	bool placed;
 	struct share share;
 };
@@ -194,7 +196,15 @@ void topology_free(struct topology *topo)
 void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
 		  const struct topology_rings *rings)
 {
-	strand_at(topo, port, queue)->rings = *rings;
+	struct strand *s = strand_at(topo, port, queue);
+
+	s->rings = *rings;
+	s->paused = false;
+}
+
+void topology_pause(struct topology *topo, unsigned int port, unsigned int queue)
+{
+	strand_at(topo, port, queue)->paused = true;
 }
 
 /**
@@ -279,6 +289,17 @@ static bool moves(const struct strand *s)
 }
 
 /**
+ * rests() - Whether nobody polls a strand for now
+ * @s:	Strand with its host
+ *
+ * One whose frames go to the ring of another that rests, rests as well.
+ */
+static bool rests(const struct strand *s)
+{
+	return s->paused || (s->host && s->host->paused);
+}
+
+/**
  * entry_of() - A strand as its thread is to poll it
  * @s:	Strand
  */
@@ -331,7 +352,8 @@ static int publish_lists(struct topology *topo, bool moving) CTL_ONLY
 		int err;
 
 		for (unsigned int i = 0; i < topo->n; i++)
-			if (topo->strands[i].thread == t && !(moving && moves(&topo->strands[i])))
+			if (topo->strands[i].thread == t && !rests(&topo->strands[i]) &&
+			    !(moving && moves(&topo->strands[i])))
 				topo->scratch[n++] = entry_of(&topo->strands[i]);
 		err = pmd_publish(topo->pmds, t, topo->scratch, n);
 		/*

@@ -80,6 +80,18 @@ void topology_set(struct topology *topo, unsigned int port, unsigned int queue,
 		  const struct topology_rings *rings) CTL_ONLY;
 
 /**
+ * topology_pause() - Leave a wire and its rings unpolled until topology_set()
+ * @topo:	Topology
+ * @port:	Index of the port
+ * @queue:	Its queue
+ *
+ * For changes that take a moment: unlike for a guest that is away, frames wait
+ * where they are, in the port's queue and in the wire.  Nothing happens before
+ * topology_publish().
+ */
+void topology_pause(struct topology *topo, unsigned int port, unsigned int queue) CTL_ONLY;
+
+/**
  * topology_publish() - Publish and wait until no thread polls what went away
  * @topo:	Topology
  *
