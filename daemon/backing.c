@@ -14,32 +14,46 @@
 /**
  * struct backing - One guest's memory
  * @mem:	Written by the control thread (publish), read by the handler (observe)
+ * @log:	Likewise
  * @lost:	Written by the handler; withdrawn by the control thread with @mem
  */
 struct backing {
 	const struct rte_vhost_memory *mem;
+	const struct backing_area *log;
 	bool lost;
 };
 
 static struct backing backings[CONF_GUESTS_MAX];
 
 /**
- * replace() - Put anonymous memory where a table maps an address
- * @mem:	Memory table
+ * replace() - Put anonymous memory where a mapping holds an address
+ * @map:	First byte of the mapping
+ * @size:	Its bytes
  * @addr:	Address that has no memory
- * Return: Whether it is in the table, and has memory now
+ * Return: Whether it is in the mapping, and has memory now
  *
  * The whole mapping, because part of one of hugepages need not be replaceable.
  */
-static bool replace(const struct rte_vhost_memory *mem, uintptr_t addr)
+static bool replace(void *map, size_t size, uintptr_t addr)
 {
-	for (uint32_t i = 0; i < mem->nregions; i++) {
+	return addr - (uintptr_t)map < size &&
+	       mmap(map, size, PROT_READ | PROT_WRITE,
+		    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+/**
+ * mend_memory() - Replace the region of a table that holds an address
+ * @mem:	Memory table, or NULL
+ * @addr:	Address that has no memory
+ * Return: Whether it is in the table, and has memory now
+ */
+static bool mend_memory(const struct rte_vhost_memory *mem, uintptr_t addr)
+{
+	for (uint32_t i = 0; mem && i < mem->nregions; i++) {
 		const struct rte_vhost_mem_region *r = &mem->regions[i];
 
-		if (addr - (uintptr_t)r->mmap_addr < r->mmap_size)
-			return mmap(r->mmap_addr, r->mmap_size, PROT_READ | PROT_WRITE,
-				    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-				    0) != MAP_FAILED;
+		if (replace(r->mmap_addr, r->mmap_size, addr))
+			return true;
 	}
 	return false;
 }
@@ -47,16 +61,18 @@ static bool replace(const struct rte_vhost_memory *mem, uintptr_t addr)
 /**
  * mend() - Let the access that faulted succeed
  * @addr:	Its address
- * Return: Whether it was to guest memory
+ * Return: Whether it was to guest memory, or a log
  */
 static bool mend(uintptr_t addr)
 {
 	for (unsigned int i = 0; i < CONF_GUESTS_MAX; i++) {
-		/* Pairs with the release in backing_watch() */
+		/* Pair with the releases in backing_watch() and backing_watch_log() */
 		const struct rte_vhost_memory *mem =
 			__atomic_load_n(&backings[i].mem, __ATOMIC_ACQUIRE);
+		const struct backing_area *log =
+			__atomic_load_n(&backings[i].log, __ATOMIC_ACQUIRE);
 
-		if (!mem || !replace(mem, addr))
+		if (!mend_memory(mem, addr) && !(log && replace(log->addr, log->size, addr)))
 			continue;
 		__atomic_store_n(&backings[i].lost, true, __ATOMIC_RELAXED);
 		return true;
@@ -99,6 +115,12 @@ void backing_watch(unsigned int guest, const struct rte_vhost_memory *mem)
 	__atomic_store_n(&backings[guest].mem, mem, __ATOMIC_RELEASE);
 	if (!mem)
 		__atomic_store_n(&backings[guest].lost, false, __ATOMIC_RELAXED);
+}
+
+void backing_watch_log(unsigned int guest, const struct backing_area *area)
+{
+	/* Pairs with the acquire in mend() */
+	__atomic_store_n(&backings[guest].log, area, __ATOMIC_RELEASE);
 }
 
 bool backing_lost(unsigned int guest)

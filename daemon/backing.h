@@ -6,7 +6,8 @@
  * A front-end can truncate the file of its guest's memory at any time, and
  * hugepages can run out when a page is touched for the first time.  A PMD thread
  * that then reads or writes there gets SIGBUS, which by itself would end the
- * daemon and with it every other guest's network.
+ * daemon and with it every other guest's network.  The log of dirty pages
+ * (device_log.h) is in such a file, too.
  *
  * The handler runs on the PMD thread that faulted.  It puts anonymous memory in
  * the place of the whole mapping that the address is in, notes whose it was, and
@@ -15,20 +16,32 @@
  *
  * Threads
  * -------
- *   backing_start, backing_watch, backing_lost   control thread (CTL_ONLY)
- *   the handler                                  any thread
+ *   backing_start, backing_watch, ...   control thread (CTL_ONLY)
+ *   the handler                         any thread
  *
- * The handler reads a memory table only while its thread has not reported
- * quiescence, so a table may be freed a grace period after it was withdrawn.
+ * The handler reads a memory table, or where a log is, only while its thread has
+ * not reported quiescence, so these may be freed a grace period after they were
+ * withdrawn.
  */
 #ifndef VUNETD_BACKING_H
 #define VUNETD_BACKING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "iotlb/thread_role.h"
 
 struct rte_vhost_memory;
+
+/**
+ * struct backing_area - Where a log is mapped; immutable once it is watched
+ * @addr:	First byte
+ * @size:	Bytes, whole pages of its file
+ */
+struct backing_area {
+	void *addr;
+	size_t size;
+};
 
 /**
  * backing_start() - Take SIGBUS
@@ -48,7 +61,15 @@ int backing_start(void) CTL_ONLY;
 void backing_watch(unsigned int guest, const struct rte_vhost_memory *mem) CTL_ONLY;
 
 /**
- * backing_lost() - Whether some of the watched table was lost
+ * backing_watch_log() - Where its log is
+ * @guest:	Index of the guest
+ * @area:	NULL for nowhere, and then the former one may be unmapped and freed
+ *		after a grace period
+ */
+void backing_watch_log(unsigned int guest, const struct backing_area *area) CTL_ONLY;
+
+/**
+ * backing_lost() - Whether some of the watched table, or the log, was lost
  * @guest:	Index of the guest
  */
 bool backing_lost(unsigned int guest) CTL_ONLY;

@@ -28,7 +28,7 @@
 	 BIT(VIRTIO_F_IN_ORDER) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |                              \
 	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_NET_F_CTRL_VQ) | \
 	 BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_MTU) |   \
-	 BIT(VHOST_USER_F_PROTOCOL_FEATURES))
+	 BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL))
 
 /* Checksums and TCP segments, finished by the port or by software (datapath/
  * offload.h).  Not UFO, for which IP would have to be fragmented, nor USO, which
@@ -230,6 +230,7 @@ static int ring_config(const struct device *dev, const struct ring *ring, struct
 		.size = ring->size,
 		.base = ring->base,
 		.index = (uint8_t)(ring - dev->rings),
+		.log = device_log_due(dev, ring) ? &dev->log.dirty : NULL,
 	};
 
 	if (!device_viommu(dev) &&
@@ -256,6 +257,10 @@ static bool ring_run(struct device *dev, struct ring *ring) CTL_ONLY
 		return false;
 	if (!ring->enabled && !is_transmit(dev, ring))
 		return false;
+	if (device_log_due(dev, ring) && !dev->log.covers) {
+		device_log_wait(dev);
+		return false;
+	}
 	if (!ring->vq)
 		err = vq_new(dev->tlb, dev->misses, &ring->vq);
 	if (!err)
@@ -291,6 +296,7 @@ void device_forget_memory(struct device *dev)
 	iotlb_synchronize(dev->tlb);
 	free(dev->mem);
 	dev->mem = NULL;
+	device_log_renew(dev);
 }
 
 int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
@@ -304,6 +310,7 @@ int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
 	if (mem) {
 		dev->mem = mem;
 		backing_watch(dev->index, mem);
+		device_log_renew(dev);
 	}
 	for (uint32_t i = 0; dev->mem && i < dev->mem->nregions; i++) {
 		const struct rte_vhost_mem_region *r = &dev->mem->regions[i];
@@ -380,6 +387,7 @@ void device_reset(struct device *dev)
 {
 	device_stop(dev);
 	device_forget_memory(dev);
+	device_log_drop(dev);
 	for (unsigned int i = 0; i < dev->n_rings; i++)
 		ring_reset(&dev->rings[i]);
 	dev->features = 0;

@@ -35,6 +35,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "daemon/device_log.h"
 #include "daemon/log.h"
 #include "daemon/vhost_user.h"
 #include "iotlb/thread_role.h"
@@ -63,6 +64,7 @@ struct vq;
  * @enabled:	By SET_VRING_ENABLE
  * @running:	In a poll list
  * @told:	That the ring is broken has been logged
+ * @logged:	VHOST_VRING_F_LOG: what is written to it is to be logged (device_log.h)
  */
 struct ring {
 	struct vq *vq;
@@ -70,7 +72,7 @@ struct ring {
 	uint32_t base;
 	uint16_t size;
 	int kick, call;
-	bool addressed, kicked, enabled, running, told;
+	bool addressed, kicked, enabled, running, told, logged;
 };
 
 /**
@@ -80,6 +82,7 @@ struct ring {
  * @misses:	Where its rings post misses
  * @tlb:	Its translations, for the daemon's whole life
  * @mem:	Memory table as the library mapped it, owned; NULL without
+ * @log:	Where dirty pages are logged
  * @features:	Negotiated virtio feature bits
  * @protocol_features:	Negotiated protocol feature bits
  * @index:	Of the guest
@@ -95,6 +98,7 @@ struct device {
 	struct miss_queue *misses;
 	struct iotlb *tlb;
 	struct rte_vhost_memory *mem;
+	struct device_log log;
 	uint64_t features;
 	uint64_t protocol_features;
 	unsigned int index;

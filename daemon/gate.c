@@ -12,6 +12,7 @@
 #define STATE sizeof(struct vu_vring_state)
 #define ADDR  sizeof(struct vu_vring_addr)
 #define IOTLB sizeof(struct vu_iotlb)
+#define LOG   sizeof(struct vu_log)
 #define MEM_0 offsetof(struct vu_memory, regions)
 #define MEM_8 sizeof(struct vu_memory)
 
@@ -24,6 +25,8 @@ static const struct gate_request requests[VU_REQUEST_MAX] = {
 	[VU_SET_OWNER]               = {"SET_OWNER",              0,     0,     0,  false, gate_set_owner},
 	[VU_RESET_OWNER]             = {"RESET_OWNER",            0,     0,     0,  false, gate_reset_owner},
 	[VU_SET_MEM_TABLE]           = {"SET_MEM_TABLE",          MEM_0, MEM_8, 8,  false, gate_set_mem_table},
+	[VU_SET_LOG_BASE]            = {"SET_LOG_BASE",           LOG,   LOG,   1,  true,  gate_set_log_base},
+	[VU_SET_LOG_FD]              = {"SET_LOG_FD",             0,     U64,   1,  false, gate_set_log_fd},
 	[VU_SET_VRING_NUM]           = {"SET_VRING_NUM",          STATE, STATE, 0,  false, gate_set_vring_num},
 	[VU_SET_VRING_ADDR]          = {"SET_VRING_ADDR",         ADDR,  ADDR,  0,  false, gate_set_vring_addr},
 	[VU_SET_VRING_BASE]          = {"SET_VRING_BASE",         STATE, STATE, 0,  false, gate_set_vring_base},

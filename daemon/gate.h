@@ -60,6 +60,17 @@ struct gate_request {
  */
 int gate_serve(struct guest *guest, struct vu_msg *msg, int *fds, unsigned int n_fds) CTL_ONLY;
 
+/**
+ * gate_u64_reply() - Put a reply of one value in place of a message
+ * @msg:	Message
+ * @value:	Value
+ */
+static inline void gate_u64_reply(struct vu_msg *msg, uint64_t value)
+{
+	msg->hdr.size = sizeof(value);
+	msg->payload.u64 = value;
+}
+
 /* Handlers, one file for each kind of message; see struct gate_request */
 #define GATE_HANDLER(name) \
 	int name(struct guest *guest, struct vu_msg *msg, int *fds, unsigned int n_fds)
@@ -86,6 +97,9 @@ GATE_HANDLER(gate_set_vring_enable) CTL_ONLY;
 /* gate_net.c */
 GATE_HANDLER(gate_send_rarp) CTL_ONLY;
 GATE_HANDLER(gate_net_set_mtu) CTL_ONLY;
+/* gate_log.c */
+GATE_HANDLER(gate_set_log_base) CTL_ONLY;
+GATE_HANDLER(gate_set_log_fd) CTL_ONLY;
 /* gate_iotlb.c */
 GATE_HANDLER(gate_set_backend_req_fd) CTL_ONLY;
 GATE_HANDLER(gate_iotlb_msg) CTL_ONLY;

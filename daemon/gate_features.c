@@ -2,27 +2,21 @@
 /* gate_features.c - Negotiation of features, protocol features and queues */
 #include <errno.h>
 
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 
 #include "daemon/gate.h"
 #include "daemon/guest.h"
 
-/* What the library never hears of: the IOMMU, because the translations are ours,
- * and the packed layout, because the rings are, and it would refuse or change
- * what it is told of their size and base in ways of its own.
- */
-#define OWN_BITS (UINT64_C(1) << VIRTIO_F_ACCESS_PLATFORM | UINT64_C(1) << VIRTIO_F_RING_PACKED)
+#define LOG_ALL (UINT64_C(1) << VHOST_F_LOG_ALL)
 
-/**
- * u64_reply() - Put a reply of one value in place of a message
- * @msg:	Message
- * @value:	Value
+/* What the library never hears of: the IOMMU, because the translations are ours,
+ * the packed layout, because the rings are, and it would refuse or change what it
+ * is told of their size and base in ways of its own; and the log, because it
+ * writes nothing.
  */
-static void u64_reply(struct vu_msg *msg, uint64_t value)
-{
-	msg->hdr.size = sizeof(value);
-	msg->payload.u64 = value;
-}
+#define OWN_BITS \
+	(UINT64_C(1) << VIRTIO_F_ACCESS_PLATFORM | UINT64_C(1) << VIRTIO_F_RING_PACKED | LOG_ALL)
 
 /* The library offers the rest */
 GATE_HANDLER(gate_get_features)
@@ -31,15 +25,19 @@ GATE_HANDLER(gate_get_features)
 
 	(void)fds, (void)n_fds;
 	if (!err)
-		u64_reply(msg, (msg->payload.u64 & ~OWN_BITS) |
-				       (device_offered(guest->conf) & OWN_BITS));
+		gate_u64_reply(msg, (msg->payload.u64 & ~OWN_BITS) |
+					    (device_offered(guest->conf) & OWN_BITS));
 	return err;
 }
 
+/*
+ * Sent anew when a migration begins and ends, with nothing but LOG_ALL changed:
+ * then translations stay, which the front-end would be asked for again.
+ */
 GATE_HANDLER(gate_set_features)
 {
 	struct device *dev = &guest->dev;
-	uint64_t features = msg->payload.u64;
+	uint64_t features = msg->payload.u64, changed = features ^ dev->features;
 	struct vu_msg call = *msg;
 	int err;
 
@@ -49,11 +47,14 @@ GATE_HANDLER(gate_set_features)
 	call.payload.u64 = features & ~OWN_BITS;
 	device_pause(dev);
 	err = library_call(&guest->lib, &call, NULL, 0, false);
-	if (!err && features != dev->features) {
+	if (!err)
 		dev->features = features;
+	if (!err && changed & ~LOG_ALL)
 		err = device_map_memory(dev, NULL);
-	}
 	device_run(dev);
+	if (!err && changed & LOG_ALL && log_limit_ok(&dev->limit))
+		log_notice("guest %s: dirty pages are %s", guest->conf->name,
+			   features & LOG_ALL ? "logged" : "not logged any more");
 	return err;
 }
 
@@ -77,6 +78,6 @@ GATE_HANDLER(gate_set_protocol_features)
 GATE_HANDLER(gate_get_queue_num)
 {
 	(void)fds, (void)n_fds;
-	u64_reply(msg, guest->conf->queues);
+	gate_u64_reply(msg, guest->conf->queues);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* gate_memory.c - Ownership and the guest's memory table */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -10,6 +9,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/guest.h"
+#include "daemon/shared_file.h"
 
 GATE_HANDLER(gate_set_owner)
 {
@@ -39,41 +39,18 @@ static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_s
 }
 
 /**
- * is_memory() - Whether a file can be touched without waiting for anyone
- * @fd:	Regular file
- * @st:	From statx()
- *
- * Memory and hugepages, which alone know of seals, or a file on a block device.
- * What is left is FUSE and network file systems: there a process answers page
- * faults, also those of PMD threads, when it likes.
- */
-static bool is_memory(int fd, const struct statx *st)
-{
-	return fcntl(fd, F_GET_SEALS) >= 0 || st->stx_dev_major;
-}
-
-/**
  * region_check() - Whether a region can be what it says
  * @r:		Region, copied from the message
  * @fd:		File it is to be mapped from
- * Return: 0, -EINVAL, -EREMOTE, -EFBIG when the file is shorter, or -errno
+ * Return: 0, -EINVAL, or as shared_file_check()
  */
-static int region_check(const struct vu_region *r, int fd)
+static int region_check(const struct vu_region *r, int fd) CTL_ONLY
 {
-	struct statx st;
-
 	if (!r->size || r->guest_addr + (r->size - 1) < r->guest_addr ||
 	    r->user_addr + (r->size - 1) < r->user_addr ||
 	    r->mmap_offset + r->size < r->mmap_offset)
 		return -EINVAL;
-	/* Ask for nothing that a file system would have to ask its server for */
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st))
-		return -errno;
-	if (!S_ISREG(st.stx_mode))
-		return -EINVAL;
-	if (!is_memory(fd, &st))
-		return -EREMOTE;
-	return r->mmap_offset + r->size > st.stx_size ? -EFBIG : 0;
+	return shared_file_check(fd, r->mmap_offset + r->size);
 }
 
 /**
@@ -85,7 +62,7 @@ static int region_check(const struct vu_region *r, int fd)
  * Return: 0 or -errno
  */
 static int memory_check(const struct vu_memory *mem, uint32_t size, const int *fds,
-			unsigned int n_fds)
+			unsigned int n_fds) CTL_ONLY
 {
 	if (!mem->n_regions || mem->n_regions > VU_MAX_REGIONS || mem->n_regions != n_fds ||
 	    size < offsetof(struct vu_memory, regions[mem->n_regions]))

@@ -120,12 +120,13 @@ GATE_HANDLER(gate_set_vring_addr)
 	struct ring *ring = ring_at(guest, addr.index);
 
 	(void)fds, (void)n_fds;
-	if (!ring || addr.flags & (1u << VHOST_VRING_F_LOG))
+	if (!ring)
 		return -EINVAL;
 	device_pause(&guest->dev);
 	ring->desc = addr.desc;
 	ring->avail = addr.avail;
 	ring->used = addr.used;
+	ring->logged = addr.flags & (1u << VHOST_VRING_F_LOG);
 	ring->addressed = true;
 	device_run(&guest->dev);
 	return 0;

@@ -21,8 +21,9 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define GUEST_PROTOCOL_FEATURES                                                           \
-	(BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_RARP) | BIT(VU_PROTOCOL_F_REPLY_ACK) | \
-	 BIT(VU_PROTOCOL_F_NET_MTU) | BIT(VU_PROTOCOL_F_BACKEND_REQ))
+	(BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_LOG_SHMFD) | BIT(VU_PROTOCOL_F_RARP) | \
+	 BIT(VU_PROTOCOL_F_REPLY_ACK) | BIT(VU_PROTOCOL_F_NET_MTU) |                      \
+	 BIT(VU_PROTOCOL_F_BACKEND_REQ))
 
 /**
  * guest_await() - Wait for the next front-end
@@ -76,7 +77,8 @@ void guest_check(struct guest *guest)
 	guest->lone = false;
 	if (!backing_lost(guest->dev.index))
 		return;
-	log_warning("guest %s: its memory has lost its file (truncated, or hugepages ran out): "
+	log_warning("guest %s: its memory, or its log, has lost its file (truncated, or hugepages "
+		    "ran out): "
 		    "closing the connection",
 		    guest->conf->name);
 	guest_drop(guest);

@@ -54,6 +54,7 @@ enum vu_backend_request {
 
 enum vu_protocol_feature {
 	VU_PROTOCOL_F_MQ = 0,
+	VU_PROTOCOL_F_LOG_SHMFD = 1,
 	VU_PROTOCOL_F_RARP = 2,
 	VU_PROTOCOL_F_REPLY_ACK = 3,
 	VU_PROTOCOL_F_NET_MTU = 4,
@@ -109,12 +110,18 @@ struct vu_iotlb {
 	uint8_t padding[6];
 };
 
+struct vu_log {
+	uint64_t size;
+	uint64_t offset; /* into the file that comes with it */
+};
+
 union vu_payload {
 	uint64_t u64;
 	struct vu_vring_state state;
 	struct vu_vring_addr addr;
 	struct vu_memory memory;
 	struct vu_iotlb iotlb;
+	struct vu_log log;
 };
 
 /* Packed, because a payload follows 12 bytes of header without a gap */
@@ -128,6 +135,7 @@ struct __attribute__((packed, aligned(4))) vu_msg {
 _Static_assert(offsetof(struct vu_msg, payload) == 12, "the payload follows the header");
 _Static_assert(sizeof(struct vu_memory) == 264, "eight regions of 32 bytes");
 _Static_assert(sizeof(struct vu_vring_addr) == 40, "two words and four addresses");
+_Static_assert(sizeof(struct vu_log) == 16, "size and offset");
 _Static_assert(sizeof(struct vu_iotlb) == 32, "as the kernel's vhost_iotlb_msg");
 
 #endif /* VUNETD_VHOST_USER_H */

@@ -33,6 +33,9 @@
 #define FDS_MAX	    10 /* two more than a message may carry */
 #define BATCH_MAX   4096
 
+/* A bit for each page of guest memory */
+#define LOG_BYTES ((GPA_1 + REGION_SIZE) / 4096 / 8)
+
 /* Records that are no message; all below are the request they number */
 enum {
 	DO_SESSION = 32,
@@ -51,7 +54,7 @@ enum {
  * struct play - One script being played
  * @fd:		Front-end's socket, or -1
  * @backend:	Our end of the backend channel, or -1
- * @victim:	Guest memory that may be truncated
+ * @victim:	Guest memory, or a log, that may be truncated
  * @event:	eventfd that rings were given
  * @viommu:	The session's features have ACCESS_PLATFORM
  * @deaf:	Answers are left unread
@@ -150,7 +153,8 @@ static uint64_t features_of(uint8_t what)
 {
 	return FEATURES | (what & 1 ? 0 : VIOMMU) | (what & 2 ? BIT(VIRTIO_F_RING_PACKED) : 0) |
 	       (what & 4 ? BIT(VIRTIO_RING_F_EVENT_IDX) : 0) |
-	       (what & 8 ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
+	       (what & 8 ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0) |
+	       (what & 128 ? BIT(VHOST_F_LOG_ALL) : 0);
 }
 
 /**
@@ -202,6 +206,10 @@ static void honest(struct play *p, uint32_t request, uint8_t what, struct vu_msg
 		break;
 	case VU_NET_SET_MTU:
 		payload.u64 = 1500;
+		break;
+	case VU_SET_LOG_BASE:
+		payload.log = (struct vu_log){.size = LOG_BYTES, .offset = what};
+		size = sizeof(payload.log);
 		break;
 	case VU_IOTLB_MSG:
 		size = honest_iotlb(&payload.iotlb, what);
@@ -276,6 +284,12 @@ static unsigned int honest_fds(struct play *p, uint32_t request, int *fds)
 	case VU_SET_VRING_KICK:
 	case VU_SET_VRING_CALL:
 	case VU_SET_VRING_ERR:
+		fds[0] = make_fd(p, 1);
+		return 1;
+	case VU_SET_LOG_BASE:
+		fds[0] = make_fd(p, 2);
+		return 1;
+	case VU_SET_LOG_FD:
 		fds[0] = make_fd(p, 1);
 		return 1;
 	case VU_SET_BACKEND_REQ_FD:

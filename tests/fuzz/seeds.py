@@ -41,6 +41,12 @@ def gate():
     # Memory that is truncated under running rings, and a table of other files
     yield (bytes([SESSION, 1, 5, 0, 4 | 8, 2, 2, 2, SERVE, 10, OFFER, 1, 20, TRUNCATE]) + words(0) +
            bytes([SERVE, 200, SERVE, 200]))
+    # A log before the rings and after them, replaced, and truncated
+    for what in (128, 129, 130, 131):
+        log, offer = bytes([6, 0, 0]), bytes([OFFER, 0, 30, OFFER, 1, 30, SERVE, 200])
+        yield bytes([SESSION, what]) + log + offer + bytes([2, what & 3, 8, SERVE, 9]) + offer
+        yield (log + bytes([SESSION, what & 3]) + log + bytes([2, what, 8]) + offer +
+               bytes([6, 7, 0]) + offer + bytes([TRUNCATE]) + words(0) + offer + offer)
     # Rings without translations: misses, answered late and not at all
     yield bytes([SESSION, 16, SERVE, 100, 22, 0, 8, SERVE, 100, 22, 1, 8, SERVE, 100, OFFER, 1, 30,
                  SERVE, 100, 22, 1 | 4, 8, SERVE, 200])

@@ -18,6 +18,8 @@ static const struct {
 	{VU_SET_OWNER, 0, 0, 0, false},
 	{VU_RESET_OWNER, 0, 0, 0, false},
 	{VU_SET_MEM_TABLE, 8, sizeof(struct vu_memory), 8, false},
+	{VU_SET_LOG_BASE, sizeof(struct vu_log), sizeof(struct vu_log), 1, true},
+	{VU_SET_LOG_FD, 0, U64, 1, false},
 	{VU_SET_VRING_NUM, STATE, STATE, 0, false},
 	{VU_SET_VRING_ADDR, sizeof(struct vu_vring_addr), sizeof(struct vu_vring_addr), 0, false},
 	{VU_SET_VRING_BASE, STATE, STATE, 0, false},

@@ -44,9 +44,7 @@ static void test_get_features(void **state)
 	assert_int_equal(vm2 & FEATURES, FEATURES);
 	assert_int_equal(vm2 & (VIOMMU | BIT(VIRTIO_NET_F_MQ)), 0);
 	/* What the rings cannot do */
-	assert_int_equal(vm1 & (BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_NET_F_RSS) |
-				BIT(VIRTIO_NET_F_HASH_REPORT)),
-			 0);
+	assert_int_equal(vm1 & (BIT(VIRTIO_NET_F_RSS) | BIT(VIRTIO_NET_F_HASH_REPORT)), 0);
 	assert_int_equal(front_get(fd1, VU_GET_QUEUE_NUM), 2);
 	assert_int_equal(front_get(fd2, VU_GET_QUEUE_NUM), 1);
 }
@@ -148,7 +146,6 @@ static void test_set_vring_num_sizes(void **state)
 
 static void test_set_vring_values(void **state)
 {
-	struct vu_vring_addr logged = {.index = 0, .flags = 1u << VHOST_VRING_F_LOG};
 	int fd = front_open(VM1);
 
 	(void)state;
@@ -157,8 +154,6 @@ static void test_set_vring_values(void **state)
 	assert_int_equal(front_state(fd, VU_SET_VRING_BASE, 0, UINT32_MAX), ERROR_REPLY);
 	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 0, 2), ERROR_REPLY);
 	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 0, UINT32_MAX), ERROR_REPLY);
-	assert_int_equal(front_ask(fd, VU_SET_VRING_ADDR, &logged, sizeof(logged), NULL, 0),
-			 ERROR_REPLY);
 	for (unsigned int i = 0; i < N_RINGS; i++)
 		assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, i, 1), 0);
 }
