@@ -2,8 +2,8 @@
 /* frontend.c - Starting and stopping a device over vhost-user, as QEMU does
  *
  * The order of messages is that of QEMU 7.2: features and protocol features,
- * owner and backend channel at once; features, memory and rings when the driver
- * says DRIVER_OK; then the translation of the used rings, which the guest's
+ * owner and backend channel at once; features, memory and rings, enabled before
+ * they are started, when the driver says DRIVER_OK; then the translation of the used rings, which the guest's
  * IOMMU would never be asked for by a backend that has not begun to run.
  */
 #include "tests/guest/frontend.h"
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <linux/vhost_types.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 
@@ -34,6 +35,14 @@
 #define GRO_FEATURES \
 	(BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN))
 #define GRO_BUF_MIN 65562
+
+/**
+ * wants_log() - Whether dirty pages are to be logged
+ */
+static bool wants_log(const struct options *opt)
+{
+	return opt->log_dirty_ms || opt->migrate;
+}
 
 /**
  * wanted_offloads() - What --offloads asks for
@@ -95,8 +104,10 @@ static int features_check(const struct device *d, uint64_t offered)
 		{VIRTIO_F_IN_ORDER, "IN_ORDER"},
 		{VIRTIO_NET_F_CSUM, "CSUM"},
 		{VIRTIO_F_ACCESS_PLATFORM, "ACCESS_PLATFORM (its vIOMMU support is off)"},
+		{VHOST_F_LOG_ALL, "LOG_ALL"},
 	};
-	uint64_t missing = wanted_features(d->g->opt) & ~offered;
+	uint64_t log = wants_log(d->g->opt) ? BIT(VHOST_F_LOG_ALL) : 0;
+	uint64_t missing = (wanted_features(d->g->opt) | log) & ~offered;
 	unsigned int i;
 
 	if (!d->g->opt->viommu && !d->g->opt->packed)
@@ -121,6 +132,7 @@ static int negotiate_protocol(struct device *d)
 	uint64_t wanted = BIT(VU_PROTO_MQ) | BIT(VU_PROTO_REPLY_ACK) | BIT(VU_PROTO_BACKEND_REQ) |
 			  BIT(VU_PROTO_STATUS);
 	uint64_t need = d->g->opt->viommu ? BIT(VU_PROTO_BACKEND_REQ) | BIT(VU_PROTO_REPLY_ACK) : 0;
+	uint64_t log = wants_log(d->g->opt) ? BIT(VU_PROTO_LOG_SHMFD) | BIT(VU_PROTO_REPLY_ACK) : 0;
 	uint64_t offered, queues;
 	int err;
 
@@ -132,7 +144,12 @@ static int negotiate_protocol(struct device *d)
 			d->vu.path);
 		return -ENOTSUP;
 	}
-	d->protocol = wanted & offered;
+	if (log & ~offered) {
+		fprintf(stderr, "vunet-guest: %s: no REPLY_ACK and LOG_SHMFD for a log\n",
+			d->vu.path);
+		return -ENOTSUP;
+	}
+	d->protocol = (wanted | log) & offered;
 	err = vu_set_u64(&d->vu, VU_SET_PROTOCOL_FEATURES, d->protocol);
 	if (err)
 		return err;
@@ -211,19 +228,32 @@ static uint64_t ring_addr(const struct device *d, uint64_t off)
 }
 
 /**
- * start_ring() - Size, base, addresses and eventfds of one ring
+ * pass_addr() - SET_VRING_ADDR
+ *
+ * QEMU says the used ring's address as the guest knows it for the log, be that an
+ * IOVA.
  */
-static int start_ring(struct device *d, unsigned int index)
+static int pass_addr(struct device *d, unsigned int index)
 {
-	struct ring *r = &d->rings[index];
-	struct vhost_vring_state num = {.index = index, .num = r->size};
-	struct vhost_vring_state base = {.index = index, .num = ring_base(r)};
+	const struct ring *r = &d->rings[index];
 	struct vhost_vring_addr addr = {
 		.index = index,
+		.flags = d->logged ? 1 << VHOST_VRING_F_LOG : 0,
 		.desc_user_addr = ring_addr(d, r->desc_off),
 		.avail_user_addr = ring_addr(d, r->avail_off),
 		.used_user_addr = ring_addr(d, r->used_off),
+		.log_guest_addr = d->iommu.shift ? ring_addr(d, r->used_off)
+						 : arena_gpa(&d->g->mem.rings, r->used_off),
 	};
+
+	return vu_set(&d->vu, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+}
+
+int frontend_start_ring(struct device *d, unsigned int index)
+{
+	struct ring *r = &d->rings[index];
+	struct vhost_vring_state num = {.index = index, .num = r->size};
+	struct vhost_vring_state base = {.index = index, .num = d->base[index]};
 	uint64_t u64 = index;
 	int err;
 
@@ -234,7 +264,7 @@ static int start_ring(struct device *d, unsigned int index)
 	if (!err)
 		err = vu_set(&d->vu, VU_SET_VRING_BASE, &base, sizeof(base), NULL, 0);
 	if (!err)
-		err = vu_set(&d->vu, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+		err = pass_addr(d, index);
 	if (!err)
 		err = vu_set(&d->vu, VU_SET_VRING_KICK, &u64, sizeof(u64), &r->kick_fd, 1);
 	if (!err)
@@ -271,21 +301,36 @@ int frontend_start(struct device *d)
 	err = vu_set_u64(&d->vu, VU_SET_FEATURES, d->features);
 	if (!err)
 		err = pass_memory(d);
-	for (i = 0; !err && i < 2 * opt->pairs; i++)
-		err = start_ring(d, i);
-	if (!err && d->iommu.shift && !opt->no_answer)
-		err = opt->map == MAP_STATIC_PUSH ? viommu_push_all(&d->iommu) : push_used(d);
+	/* Enabled first: a ring that is moved here may have frames in it */
 	for (i = 0; !err && i < 2 * opt->pairs; i++)
 		err = frontend_enable(d, i, true);
+	for (i = 0; !err && i < 2 * opt->pairs; i++)
+		err = frontend_start_ring(d, i);
+	if (!err && d->iommu.shift && !opt->no_answer)
+		err = opt->map == MAP_STATIC_PUSH ? viommu_push_all(&d->iommu) : push_used(d);
 	if (!err && d->protocol & BIT(VU_PROTO_STATUS))
 		err = vu_set_u64(&d->vu, VU_SET_STATUS, STATUS_READY);
 	return err;
 }
 
-/**
- * stop_ring() - GET_VRING_BASE, and whether the answer makes sense
- */
-static int stop_ring(struct device *d, unsigned int index)
+int frontend_set_log(struct device *d, int fd, uint64_t size)
+{
+	return vu_set_log(&d->vu, fd, size);
+}
+
+int frontend_log_all(struct device *d, bool on)
+{
+	unsigned int i;
+	int err;
+
+	d->logged = on;
+	err = vu_set_u64(&d->vu, VU_SET_FEATURES, d->features | (on ? BIT(VHOST_F_LOG_ALL) : 0));
+	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
+		err = pass_addr(d, i);
+	return err;
+}
+
+int frontend_stop_ring(struct device *d, unsigned int index)
 {
 	struct ring *r = &d->rings[index];
 	struct vhost_vring_state s = {.index = index};
@@ -293,6 +338,8 @@ static int stop_ring(struct device *d, unsigned int index)
 
 	if (err)
 		return err;
+	d->base[index] = s.num;
+	/* Whether that makes sense */
 	if (ring_stopped_well(r, s.num))
 		return 0;
 	fprintf(stderr,
@@ -310,7 +357,7 @@ int frontend_stop(struct device *d)
 	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
 		err = frontend_enable(d, i, false);
 	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
-		err = stop_ring(d, i);
+		err = frontend_stop_ring(d, i);
 	if (!err && d->protocol & BIT(VU_PROTO_STATUS))
 		err = vu_set_u64(&d->vu, VU_SET_STATUS, 0);
 	vu_close(&d->vu);

@@ -4,6 +4,7 @@
 #define GUEST_FRONTEND_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct device;
 
@@ -40,5 +41,42 @@ int frontend_stop(struct device *d);
  * Return: 0 or -errno after a complaint
  */
 int frontend_enable(struct device *d, unsigned int index, bool on);
+
+/**
+ * frontend_stop_ring() - Stop a ring and note where (GET_VRING_BASE)
+ * @d:		Started
+ * @index:	Ring
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_stop_ring(struct device *d, unsigned int index);
+
+/**
+ * frontend_start_ring() - Start a ring where it was stopped
+ * @d:		Device
+ * @index:	Ring
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_start_ring(struct device *d, unsigned int index);
+
+/**
+ * frontend_set_log() - Give a log of dirty pages (SET_LOG_BASE)
+ * @d:		Started
+ * @fd:		File
+ * @size:	Bytes of it
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_set_log(struct device *d, int fd, uint64_t size);
+
+/**
+ * frontend_log_all() - Switch logging on or off, as QEMU does: rings run on
+ * @d:		Started, with a log
+ * @on:		Switch it on
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_log_all(struct device *d, bool on);
 
 #endif /* GUEST_FRONTEND_H */

@@ -95,6 +95,8 @@ static int device_new(struct device *d)
 			  2 * opt->ring_size * opt->pairs);
 	for (i = 0; !err && i < n_rings(d->g); i++)
 		err = ring_init(&d->rings[i], &d->g->mem.rings, i % 2 == 0);
+	for (i = 0; !err && i < n_rings(d->g); i++)
+		d->base[i] = ring_base(&d->rings[i]);
 	return err;
 }
 
@@ -123,6 +125,10 @@ int guest_new(struct guest *g, const struct options *opt)
 		err = device_new(&g->devices[i]);
 	if (!err && opt->viommu)
 		buffer_addresses(g);
+	if (!err && opt->log_dirty_ms)
+		err = dirty_init(&g->dirty, g);
+	if (!err && opt->migrate)
+		err = migrate_init(&g->migrate, g);
 	return err;
 }
 
@@ -136,6 +142,8 @@ void guest_free(struct guest *g)
 		viommu_free(&g->devices[i].iommu);
 		vu_close(&g->devices[i].vu);
 	}
+	dirty_free(&g->dirty);
+	migrate_free(&g->migrate, g);
 	pool_free(&g->pool);
 	memory_free(&g->mem);
 }
@@ -328,5 +336,11 @@ int guest_tick(struct guest *g, bool moved)
 		report_line(g, now);
 		g->line_ns += g->opt->interval * NS_PER_S;
 	}
+	if (g->opt->log_dirty_ms)
+		err = dirty_step(&g->dirty, g, now);
+	if (g->opt->migrate)
+		err = migrate_step(&g->migrate, g, now);
+	if (err < 0)
+		return err;
 	return !g->done && !guest_stop && now < g->end_ns;
 }

@@ -17,7 +17,9 @@
 #include <stdint.h>
 
 #include "tests/guest/buffers.h"
+#include "tests/guest/dirty.h"
 #include "tests/guest/memory.h"
+#include "tests/guest/migrate.h"
 #include "tests/guest/options.h"
 #include "tests/guest/vhost_user.h"
 #include "tests/guest/viommu.h"
@@ -29,6 +31,8 @@
  * @vu:		Connection
  * @iommu:	Its I/O address space
  * @rings:	Virtqueues; even ones receive
+ * @base:	Where each ring is to be started
+ * @logged:	Dirty pages are logged
  * @features:	Negotiated
  * @protocol:	Negotiated vhost-user protocol features
  * @hdr:	Bytes of struct virtio_net_hdr
@@ -38,6 +42,8 @@ struct device {
 	struct vu vu;
 	struct viommu iommu;
 	struct ring rings[2 * PAIRS_MAX];
+	uint32_t base[2 * PAIRS_MAX];
+	bool logged;
 	uint64_t features;
 	uint64_t protocol;
 	uint32_t hdr;
@@ -73,6 +79,13 @@ struct device {
  * @poison_violations:	Released pages that changed
  * @toggles:	--toggle: times rings were switched off or on
  * @tx_doomed:	and frames for transmit rings that were off
+ * @log_rounds:	--log-dirty: times memory was held against the log
+ * @log_changed: Pages that had changed
+ * @log_marked:	Pages that were marked
+ * @log_unchanged: Of these, pages that had not changed
+ * @log_missed:	Pages that had changed and were not marked, or not copied (--migrate)
+ * @log_stray:	Marks of pages that are none
+ * @migrations:	--migrate: times the guest was moved
  * @calls:	Interrupts that ended a sleep
  * @calls_missed:	Sleeps that an interrupt should have ended
  */
@@ -105,6 +118,13 @@ struct stats {
 	uint64_t poison_violations;
 	uint64_t toggles;
 	uint64_t tx_doomed;
+	uint64_t log_rounds;
+	uint64_t log_changed;
+	uint64_t log_marked;
+	uint64_t log_unchanged;
+	uint64_t log_missed;
+	uint64_t log_stray;
+	uint64_t migrations;
 	uint64_t calls;
 	uint64_t calls_missed;
 };
@@ -115,6 +135,8 @@ struct stats {
  * @mem:	Memory, the same for all devices
  * @pool:	Buffers
  * @devices:	Devices
+ * @dirty:	--log-dirty
+ * @migrate:	--migrate
  * @n_devices:	How many
  * @stats:	Counters
  * @last:	Counters at the last line of rates
@@ -136,6 +158,8 @@ struct guest {
 	struct pool pool;
 	struct device devices[DEVICES_MAX];
 	unsigned int n_devices;
+	struct dirty dirty;
+	struct migrate migrate;
 	struct stats stats;
 	struct stats last;
 	uint64_t rounds;

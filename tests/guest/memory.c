@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/guest/random.h"
@@ -249,6 +250,96 @@ int memory_back(struct memory *m, unsigned int pages, bool scatter_rings, uint32
 	if (err)
 		fprintf(stderr, "vunet-guest: no memory for rings: %s\n", strerror(-err));
 	return err ? err : buffers_back(m, pages, &rng);
+}
+
+/**
+ * first_of() - The first region of a file
+ */
+static unsigned int first_of(const struct memory *m, unsigned int i)
+{
+	unsigned int first = 0;
+
+	while (m->regions[first].fd != m->regions[i].fd)
+		first++;
+	return first;
+}
+
+int memory_twin(struct memory *m, uint8_t **copies)
+{
+	unsigned int i, first;
+
+	for (i = 0; i < m->n_regions; i++) {
+		const struct region *r = &m->regions[i];
+		struct stat st;
+		void *at = MAP_FAILED;
+
+		first = first_of(m, i);
+		if (first < i)
+			m->twins[i] = m->twins[first];
+		else
+			m->twins[i] =
+				fstat(r->fd, &st) ? -errno : shared_file((uint64_t)st.st_size, 12);
+		if (m->twins[i] >= 0)
+			at = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, m->twins[i],
+				  (off_t)r->offset);
+		if (at == MAP_FAILED) {
+			fprintf(stderr, "vunet-guest: no memory for a copy\n");
+			return -ENOMEM;
+		}
+		copies[i] = at;
+	}
+	return 0;
+}
+
+/**
+ * remap() - Map a piece of a file at an address that is mapped already
+ */
+static int remap(void *va, uint64_t size, int fd, uint64_t offset)
+{
+	void *at =
+		mmap(va, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+
+	return at == MAP_FAILED ? -errno : 0;
+}
+
+/**
+ * linear_become() - The same for the linear view of the rings
+ */
+static int linear_become(const struct memory *m)
+{
+	const struct arena *a = &m->rings;
+	uint64_t chunk = a->bytes / a->n_chunks;
+	const struct region *r = &m->regions[0];
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < a->n_chunks; i++)
+		err = remap(a->linear + i * chunk, chunk, r->fd,
+			    r->offset + (uint64_t)(a->chunk[i] - r->va));
+	return err;
+}
+
+int memory_become(struct memory *m, uint8_t **copies)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = m->n_regions; i--;)
+		if (first_of(m, i) == i)
+			close(m->regions[i].fd);
+	for (i = 0; i < m->n_regions; i++) {
+		struct region *r = &m->regions[i];
+
+		munmap(copies[i], r->size);
+		copies[i] = NULL;
+		r->fd = m->twins[i];
+		err = err ? err : remap(r->va, r->size, r->fd, r->offset);
+	}
+	if (!err)
+		err = linear_become(m);
+	if (err)
+		fprintf(stderr, "vunet-guest: cannot map the copy: %s\n", strerror(-err));
+	return err;
 }
 
 /**

@@ -72,12 +72,14 @@ struct arena {
  * @buffers:	Arena of buffers
  * @regions:	Memory table
  * @n_regions:	How many
+ * @twins:	Of memory_twin(), by region: files, shared between regions
  */
 struct memory {
 	struct arena rings;
 	struct arena buffers;
 	struct region regions[REGIONS_MAX];
 	unsigned int n_regions;
+	int twins[REGIONS_MAX];
 };
 
 /**
@@ -101,6 +103,24 @@ uint64_t arena_take(struct arena *a, uint64_t size, uint64_t align, bool straddl
  * Return: 0 or -errno after a complaint
  */
 int memory_back(struct memory *m, unsigned int pages, bool scatter_rings, uint32_t seed);
+
+/**
+ * memory_twin() - Make files like those of memory, with nothing in them
+ * @m:		Memory in pages of 4 KiB
+ * @copies:	By region, where they are mapped
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int memory_twin(struct memory *m, uint8_t **copies);
+
+/**
+ * memory_become() - Have memory be those files, at the addresses it had
+ * @m:		Memory
+ * @copies:	From memory_twin(); unmapped
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int memory_become(struct memory *m, uint8_t **copies);
 
 /**
  * memory_free() - Unmap and close everything

@@ -21,6 +21,7 @@ enum kind {
 	KIND_I32,
 	KIND_CHOICE,
 	KIND_SOCKET,
+	KIND_PATH,
 	KIND_SIZES,
 	KIND_SECONDS
 };
@@ -114,6 +115,12 @@ static const struct spec specs[] = {
 	 "verify: frames on their way at most"},
 	{"toggle", 0, KIND_U32, O(toggle_ms), 0, 60000, 0, NULL,
 	 "verify: milliseconds between switching a pair, or half of it, off or on"},
+	{"log-dirty", 0, KIND_U32, O(log_dirty_ms), 0, 60000, 0, NULL,
+	 "milliseconds between checks that the backend logs every page it writes to"},
+	{"migrate", 0, KIND_PATH, O(migrate), 0, 0, 0, NULL,
+	 "migrate to the backend at this socket, and back, under traffic"},
+	{"migrate-ms", 0, KIND_U32, O(migrate_ms), 1, 60000, 100, NULL,
+	 "milliseconds between migrations"},
 	{"burst", 0, KIND_U32, O(burst), 1, 256, 32, NULL, "frames per round"},
 	{"ring-size", 'r', KIND_U32, O(ring_size), 8, 32768, 256, NULL,
 	 "entries per ring, a power of two"},
@@ -173,7 +180,7 @@ static void store(struct options *o, const struct spec *s, uint64_t value)
 		*(bool *)member(o, s) = value;
 	else if (s->kind == KIND_U64)
 		*(uint64_t *)member(o, s) = value;
-	else if (s->kind != KIND_SOCKET)
+	else if (s->kind != KIND_SOCKET && s->kind != KIND_PATH)
 		*(uint32_t *)member(o, s) = (uint32_t)value;
 }
 
@@ -262,6 +269,9 @@ static int parse_one(struct options *o, const struct spec *s, const char *arg)
 		return parse_choice(o, s, arg);
 	case KIND_SOCKET:
 		return parse_socket(o, arg);
+	case KIND_PATH:
+		*(const char **)member(o, s) = arg;
+		return 0;
 	case KIND_SECONDS:
 		return parse_seconds(o, s, arg);
 	case KIND_SIZES:
@@ -318,9 +328,9 @@ static void help(void)
 					      c == s->choices ? ' ' : '|', c->word);
 		} else if (s->kind != KIND_FLAG) {
 			snprintf(left + n, sizeof(left) - (size_t)n, " %s",
-				 s->kind == KIND_SOCKET	 ? "PATH"
-				 : s->kind == KIND_SIZES ? "random"
-							 : "N");
+				 s->kind == KIND_SOCKET || s->kind == KIND_PATH ? "PATH"
+				 : s->kind == KIND_SIZES			? "random"
+										: "N");
 		}
 		if (strlen(left) > 28)
 			printf("%s\n%-30s", left, "");
@@ -365,6 +375,12 @@ static int check(const struct options *o)
 		why = "--scatter needs --aligned, a --buf-size that divides 4096, no --viommu";
 	else if (o->chain * 2 > o->ring_size && !o->indirect)
 		why = "--chain: longer than half the ring";
+	else if (o->log_dirty_ms && (o->toggle_ms || o->mode == MODE_POISON))
+		why = "--log-dirty goes with neither --toggle nor --mode poison";
+	else if (o->migrate && (o->toggle_ms || o->log_dirty_ms || o->mode == MODE_POISON ||
+				o->pages != 12 || o->n_sockets > 1))
+		why = "--migrate goes with one --socket and --pages 4k, without --toggle, "
+		      "--log-dirty and --mode poison";
 	else if (o->bad_offloads && (!o->offloads || o->mode == MODE_L2FWD))
 		why = "--bad-offloads goes with --offloads in mode tx or verify";
 	else if (o->offloads && o->size < SIZE_STREAMS_MIN)

@@ -43,6 +43,9 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @warmup_ms:	Time before the counters start from 0
  * @count:	Frames to send or receive, 0 for no bound
  * @window:	Frames verify keeps on their way at most
+ * @log_dirty_ms: time between two checks of the log of dirty pages, 0 for none
+ * @migrate:	Socket of the backend to migrate to, or NULL
+ * @migrate_ms: time between two migrations
  * @toggle_ms:	verify: time between two changes of which rings are enabled, 0 for none
  * @burst:	Frames moved per round
  * @ring_size:	Entries per ring
@@ -91,6 +94,9 @@ struct options {
 	uint32_t warmup_ms;
 	uint64_t count;
 	uint32_t window;
+	const char *migrate;
+	uint32_t migrate_ms;
+	uint32_t log_dirty_ms;
 	uint32_t toggle_ms;
 	uint32_t burst;
 	uint32_t ring_size;

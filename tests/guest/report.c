@@ -28,16 +28,19 @@ struct counter {
 	}
 
 static const struct counter counters[] = {
-	S(rx_frames, false),	    S(rx_bytes, false),	  S(tx_frames, false),
-	S(tx_bytes, false),	    S(dropped, false),	  S(malformed, true),
-	S(echoed, false),	    S(lost, true),	  S(reordered, true),
-	S(corrupt, true),	    S(foreign, false),	  S(poison_checks, false),
-	S(poison_violations, true), S(calls, false),	  S(calls_missed, true),
-	S(hdr_errors, true),	    S(csum_errors, true), S(leaked, true),
-	S(tx_payload, false),	    S(rx_payload, false), S(tx_segments, false),
-	S(tx_partial, false),	    S(tx_gso, false),	  S(rx_valid, false),
-	S(tx_left, false),	    S(toggles, false),	  S(tx_doomed, false),
-	S(rx_gso, false),	    S(tx_bad, false),	  S(tx_too_big, false),
+	S(rx_frames, false),	    S(rx_bytes, false),	   S(tx_frames, false),
+	S(tx_bytes, false),	    S(dropped, false),	   S(malformed, true),
+	S(echoed, false),	    S(lost, true),	   S(reordered, true),
+	S(corrupt, true),	    S(foreign, false),	   S(poison_checks, false),
+	S(poison_violations, true), S(calls, false),	   S(calls_missed, true),
+	S(hdr_errors, true),	    S(csum_errors, true),  S(leaked, true),
+	S(tx_payload, false),	    S(rx_payload, false),  S(tx_segments, false),
+	S(tx_partial, false),	    S(tx_gso, false),	   S(rx_valid, false),
+	S(tx_left, false),	    S(toggles, false),	   S(tx_doomed, false),
+	S(rx_gso, false),	    S(tx_bad, false),	   S(tx_too_big, false),
+	S(log_rounds, false),	    S(log_changed, false), S(log_marked, false),
+	S(log_unchanged, false),    S(log_missed, true),   S(log_stray, true),
+	S(migrations, false),
 };
 
 /**

@@ -133,6 +133,15 @@ uint32_t ring_pending(const struct ring *r, uint32_t *cookies, uint32_t max)
 	return r->packed ? packed_pending(r, cookies, max) : split_pending(r, cookies, max);
 }
 
+uint32_t ring_left(struct ring *r)
+{
+	uint32_t id, n = 0;
+
+	for (id = 0; id < r->size; id++)
+		n += r->cookie[id] != COOKIE_NONE;
+	return n - ring_used_count(r);
+}
+
 void ring_kick(struct ring *r)
 {
 	uint64_t one = 1;

@@ -75,6 +75,12 @@ bool ring_add_chain(struct ring *r, const struct seg *segs, unsigned int n, uint
 uint32_t ring_pending(const struct ring *r, uint32_t *cookies, uint32_t max);
 
 /**
+ * ring_left() - How many chains the backend has not used yet
+ * @r:	Ring
+ */
+uint32_t ring_left(struct ring *r);
+
+/**
  * ring_room() - Whether a chain of that many segments can be added
  */
 static inline bool ring_room(const struct ring *r, unsigned int n)

@@ -18,6 +18,7 @@ static const char *const names[] = {
 	[VU_SET_FEATURES] = "SET_FEATURES",
 	[VU_SET_OWNER] = "SET_OWNER",
 	[VU_SET_MEM_TABLE] = "SET_MEM_TABLE",
+	[VU_SET_LOG_BASE] = "SET_LOG_BASE",
 	[VU_SET_VRING_NUM] = "SET_VRING_NUM",
 	[VU_SET_VRING_ADDR] = "SET_VRING_ADDR",
 	[VU_SET_VRING_BASE] = "SET_VRING_BASE",
@@ -253,6 +254,18 @@ int vu_get(struct vu *vu, uint32_t request, void *payload, uint32_t send_size, u
 	int err = send_message(vu, request, 0, payload, send_size, NULL, 0);
 
 	return err ? err : recv_reply(vu, request, payload, size);
+}
+
+int vu_set_log(struct vu *vu, int fd, uint64_t size)
+{
+	struct {
+		uint64_t size, offset;
+	} log = {.size = size};
+	uint64_t result;
+	int err = send_message(vu, VU_SET_LOG_BASE, 0, &log, sizeof(log), &fd, 1);
+
+	/* What the answer says means nothing (vhost-user, VHOST_USER_SET_LOG_BASE) */
+	return err ? err : recv_reply(vu, VU_SET_LOG_BASE, &result, sizeof(result));
 }
 
 /**

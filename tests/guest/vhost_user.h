@@ -24,6 +24,7 @@ enum vu_request {
 	VU_SET_FEATURES = 2,
 	VU_SET_OWNER = 3,
 	VU_SET_MEM_TABLE = 5,
+	VU_SET_LOG_BASE = 6,
 	VU_SET_VRING_NUM = 8,
 	VU_SET_VRING_ADDR = 9,
 	VU_SET_VRING_BASE = 10,
@@ -41,6 +42,7 @@ enum vu_request {
 
 enum vu_protocol_feature {
 	VU_PROTO_MQ = 0,
+	VU_PROTO_LOG_SHMFD = 1,
 	VU_PROTO_REPLY_ACK = 3,
 	VU_PROTO_BACKEND_REQ = 5,
 	VU_PROTO_STATUS = 16,
@@ -159,6 +161,16 @@ int vu_set_u64(struct vu *vu, uint32_t request, uint64_t value);
  * Return: 0 or -errno after a complaint
  */
 int vu_get(struct vu *vu, uint32_t request, void *payload, uint32_t send_size, uint32_t size);
+
+/**
+ * vu_set_log() - Say where dirty pages are to be logged, and wait until they are
+ * @vu:		Connection
+ * @fd:		File
+ * @size:	Bytes of it
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int vu_set_log(struct vu *vu, int fd, uint64_t size);
 
 /**
  * vu_batch_add() - Put an IOTLB message with others, to be sent together

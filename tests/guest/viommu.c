@@ -294,6 +294,11 @@ static int answer_due(struct viommu *iommu)
 	return err;
 }
 
+void viommu_forget(struct viommu *iommu)
+{
+	iommu->n_answered = iommu->n_delayed;
+}
+
 int viommu_poll(struct viommu *iommu)
 {
 	struct vhost_iotlb_msg msg;

@@ -181,6 +181,12 @@ void viommu_batch_begin(struct viommu *iommu);
 int viommu_batch_end(struct viommu *iommu);
 
 /**
+ * viommu_forget() - Forget the misses of a backend that is gone
+ * @iommu:	vIOMMU
+ */
+void viommu_forget(struct viommu *iommu);
+
+/**
  * viommu_poll() - Answer the misses that came in
  * @iommu:	vIOMMU
  *
