@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 
 #include "daemon/backing.h"
+#include "daemon/topology.h"
+#include "datapath/counters.h"
 #include "datapath/vq.h"
 #include "iotlb/iotlb.h"
 
@@ -149,6 +151,17 @@ static void logs_what_is_written(bool viommu)
 	assert_true(changed > 50);
 	assert_int_equal(bitmap_take(&b), changed);
 	assert_true(vq_counters(ring(0)->vq)->logged > 50);
+
+	/* From the answers on nothing is written any more, whatever is offered */
+	guest_offer(0, 200, 50, viommu, true);
+	guest_offer(1, 100, 50, viommu, false);
+	snapshot();
+	for (unsigned int i = 0; i < 50; i++) {
+		serve();
+		usleep(100);
+	}
+	assert_int_equal(memcmp(before, mem, sizeof(before)), 0);
+	assert_int_equal(bitmap_take(&b), 0);
 	bitmap_free(&b);
 }
 
@@ -340,6 +353,49 @@ static void test_log_replaced_while_running(void **state)
 	assert_int_equal(count_maps(LOG_NAME), 0);
 }
 
+/* Frames dropped for want of a guest, at all queues of vm1's port */
+static uint64_t dropped_as_away(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int q = 0; q < N_RINGS / 2; q++)
+		n += COUNTER_READ(topology_counters(fixture.topo, guest(VM1)->conf->wire, q)
+					  ->drop_guest_down);
+	return n;
+}
+
+/* What changes a device under its rings does not make its guest seem away; the port
+ * always has frames
+ */
+static void test_changes_drop_nothing(void **state)
+{
+	struct bitmap b = bitmap_new(LOG_SIZE);
+	int fd = front_open(VM1);
+	uint64_t then;
+
+	(void)state;
+	front_negotiate(fd, FEATURES);
+	for (uint32_t i = 0; i < N_RINGS; i++)
+		front_ring(fd, i, 0, false, -1);
+	then = dropped_as_away();
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_true(send_log(fd, LOG_SIZE, 0, &b.fd, 1));
+		assert_int_equal(front_u64(fd, VU_SET_FEATURES, FEATURES | LOG_ALL), 0);
+		assert_int_equal(front_addr(fd, i % N_RINGS, USER_0 + RING_DESC(i % N_RINGS),
+					    USER_0 + RING_AVAIL(i % N_RINGS),
+					    USER_0 + RING_USED(i % N_RINGS)),
+				 0);
+		assert_int_equal(front_memory(fd), 0);
+		assert_int_equal(front_u64(fd, VU_SET_FEATURES, FEATURES), 0);
+	}
+	assert_int_equal(dropped_as_away(), then);
+	/* Away it is if it does not come back */
+	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 0, 0), 0);
+	assert_int_equal(front_state(fd, VU_SET_VRING_ENABLE, 2, 0), 0);
+	SERVE_UNTIL(dropped_as_away() > then);
+	bitmap_free(&b);
+}
+
 /* -------------------------------------------------------------- what is refused -- */
 
 /* No answer, and the connection ends: QEMU reads no error out of the answer */
@@ -490,6 +546,7 @@ int main(void)
 		GATE_TEST(test_log_memory_outgrows_it),
 		GATE_TEST(test_log_not_needed),
 		GATE_TEST(test_log_replaced_while_running),
+		GATE_TEST(test_changes_drop_nothing),
 		GATE_TEST(test_set_log_base_refused),
 		GATE_TEST(test_set_log_base_no_file),
 		GATE_TEST(test_set_log_base_huge),
