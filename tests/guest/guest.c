@@ -304,6 +304,14 @@ static int tick_idle(struct guest *g)
 	return 0;
 }
 
+/**
+ * enough() - Whether there were as many rounds as are wanted
+ */
+static bool enough(const struct guest *g)
+{
+	return g->opt->rounds && g->stats.log_rounds + g->stats.migrations >= g->opt->rounds;
+}
+
 int guest_tick(struct guest *g, bool moved)
 {
 	uint64_t now;
@@ -336,11 +344,11 @@ int guest_tick(struct guest *g, bool moved)
 		report_line(g, now);
 		g->line_ns += g->opt->interval * NS_PER_S;
 	}
-	if (g->opt->log_dirty_ms)
+	if (g->opt->log_dirty_ms && !enough(g))
 		err = dirty_step(&g->dirty, g, now);
-	if (g->opt->migrate)
+	if (g->opt->migrate && !enough(g))
 		err = migrate_step(&g->migrate, g, now);
 	if (err < 0)
 		return err;
-	return !g->done && !guest_stop && now < g->end_ns;
+	return !g->done && !enough(g) && !guest_stop && now < g->end_ns;
 }

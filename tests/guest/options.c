@@ -121,6 +121,8 @@ static const struct spec specs[] = {
 	 "migrate to the backend at this socket, and back, under traffic"},
 	{"migrate-ms", 0, KIND_U32, O(migrate_ms), 1, 60000, 100, NULL,
 	 "milliseconds between migrations"},
+	{"rounds", 0, KIND_U32, O(rounds), 0, UINT32_MAX, 0, NULL,
+	 "checks of the log, or migrations, to end after; 0: no bound"},
 	{"burst", 0, KIND_U32, O(burst), 1, 256, 32, NULL, "frames per round"},
 	{"ring-size", 'r', KIND_U32, O(ring_size), 8, 32768, 256, NULL,
 	 "entries per ring, a power of two"},

@@ -46,6 +46,7 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @log_dirty_ms: time between two checks of the log of dirty pages, 0 for none
  * @migrate:	Socket of the backend to migrate to, or NULL
  * @migrate_ms: time between two migrations
+ * @rounds:	Checks of the log, or migrations, to end after, or 0
  * @toggle_ms:	verify: time between two changes of which rings are enabled, 0 for none
  * @burst:	Frames moved per round
  * @ring_size:	Entries per ring
@@ -96,6 +97,7 @@ struct options {
 	uint32_t window;
 	const char *migrate;
 	uint32_t migrate_ms;
+	uint32_t rounds;
 	uint32_t log_dirty_ms;
 	uint32_t toggle_ms;
 	uint32_t burst;
