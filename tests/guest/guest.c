@@ -25,6 +25,7 @@
 #define CALL_MS_MAX 200
 
 volatile sig_atomic_t guest_stop;
+volatile sig_atomic_t guest_asked;
 
 /**
  * n_rings() - Virtqueues of one device
@@ -326,6 +327,10 @@ int guest_tick(struct guest *g, bool moved)
 		g->idle = 0;
 	if (err)
 		return err;
+	if (guest_asked) {
+		guest_asked = 0;
+		report_so_far(g);
+	}
 	if (g->rounds % TICK_ROUNDS && g->idle < IDLE_ROUNDS)
 		return !g->done;
 	if (moved)

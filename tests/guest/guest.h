@@ -177,6 +177,8 @@ struct guest {
 
 /* Set by SIGINT and SIGTERM */
 extern volatile sig_atomic_t guest_stop;
+/* Set by SIGUSR1 */
+extern volatile sig_atomic_t guest_asked;
 
 /**
  * guest_new() - Lay out memory and page tables; nothing is connected yet

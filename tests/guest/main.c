@@ -37,7 +37,16 @@ static void on_signal(int signal)
 }
 
 /**
- * catch_signals() - Let SIGINT and SIGTERM end the traffic
+ * on_question() - Have the loop say how it goes
+ */
+static void on_question(int signal)
+{
+	(void)signal;
+	guest_asked = 1;
+}
+
+/**
+ * catch_signals() - Let SIGINT and SIGTERM end the traffic, and SIGUSR1 ask about it
  */
 static void catch_signals(void)
 {
@@ -45,6 +54,8 @@ static void catch_signals(void)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	sa.sa_handler = on_question;
+	sigaction(SIGUSR1, &sa, NULL);
 }
 
 /**

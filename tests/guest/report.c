@@ -108,14 +108,30 @@ void report_line(struct guest *g, uint64_t now)
 	*l = *c;
 }
 
-bool report_good(const struct guest *g)
+/**
+ * wrongs() - Add up what must not happen
+ */
+static uint64_t wrongs(const struct guest *g)
 {
+	uint64_t n = sum_up(g).ring_errors;
 	size_t i;
 
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		if (counters[i].bad && value_of(&g->stats, &counters[i]))
-			return false;
-	return sum_up(g).ring_errors == 0;
+		if (counters[i].bad)
+			n += value_of(&g->stats, &counters[i]);
+	return n;
+}
+
+void report_so_far(const struct guest *g)
+{
+	printf("so far rx_frames=%llu wrong=%llu\n", (unsigned long long)g->stats.rx_frames,
+	       (unsigned long long)wrongs(g));
+	fflush(stdout);
+}
+
+bool report_good(const struct guest *g)
+{
+	return !wrongs(g);
 }
 
 /**

@@ -16,6 +16,14 @@ struct guest;
 void report_line(struct guest *g, uint64_t now);
 
 /**
+ * report_so_far() - Print how many frames arrived, and how much is wrong
+ * @g:	Guest
+ *
+ * Frames that are on their way are neither.
+ */
+void report_so_far(const struct guest *g);
+
+/**
  * report_summary() - Print all counters, as key=value lines or as JSON
  * @g:	Guest whose traffic has ended
  */
