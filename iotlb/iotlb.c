@@ -87,7 +87,7 @@ int iotlb_map(struct iotlb *tlb, uint64_t iova, uint64_t size, void *host, uint8
 	    (uintptr_t)host + (size - 1) < (uintptr_t)host)
 		return -EINVAL;
 	n_wanted = range_entries(iova, last, (uintptr_t)host);
-	if (n_wanted > ctl->max_entries)
+	if (n_wanted > ctl->max_entries || n_wanted > IOTLB_MAP_ENTRIES_MAX)
 		return -ENOSPC;
 	retired_limit(ctl);
 	ctl->spare = ctl->max_entries - n_wanted;

@@ -91,6 +91,12 @@ int iotlb_new(uint32_t max_entries, struct rte_rcu_qsbr *qsbr, struct iotlb **re
  */
 void iotlb_free(struct iotlb *tlb) CTL_ONLY;
 
+/* Entries of one call at most: some milliseconds of work.  Whoever maps pages takes
+ * few, however large they are; only a range whose IOVA and host address differ
+ * within a page takes one for each 4 KiB, and that nobody needs.
+ */
+#define IOTLB_MAP_ENTRIES_MAX 65536
+
 /**
  * iotlb_map() - Map a range; what was mapped there before is replaced
  * @tlb:	IOTLB
@@ -108,7 +114,8 @@ void iotlb_free(struct iotlb *tlb) CTL_ONLY;
  * Context: control thread.
  * Return: 0; 1 when an old mapping gave way, in the range or to make room for it;
  *	-EINVAL for an empty, wrapping or permission-less range; -ENOSPC
- *	when the range alone needs more than the bound; -ENOMEM.  After -ENOSPC
+ *	when the range alone needs more than the bound, or than
+ *	IOTLB_MAP_ENTRIES_MAX; -ENOMEM.  After -ENOSPC
  *	nothing has changed; after -ENOMEM the range may be mapped in part
  */
 int iotlb_map(struct iotlb *tlb, uint64_t iova, uint64_t size, void *host, uint8_t perm) CTL_ONLY;

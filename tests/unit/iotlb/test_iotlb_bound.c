@@ -12,6 +12,22 @@ static void test_map_too_large(void **state)
 	assert_int_equal(stats().entries, 1);
 }
 
+/* However many there may be, no call makes more than so many */
+static void test_map_too_much_at_once(void **state)
+{
+	const uint64_t most = IOTLB_MAP_ENTRIES_MAX;
+
+	(void)state;
+	resize(2 * IOTLB_MAP_ENTRIES_MAX);
+	assert_int_equal(map(1, most * 4096, HOST, RW), -ENOSPC);
+	assert_int_equal(stats().entries, 0);
+	assert_int_equal(map(1, most * 4096 - 1, HOST, RW), 0);
+	assert_int_equal(stats().entries, most);
+	assert_maps(1, 4096, RW, HOST, 4096);
+	/* Nor does it count what large pages hold */
+	assert_int_equal(map(1024 * GIB, most * 2 * MIB, HOST + 4096, RW), 0);
+}
+
 static void test_map_evicts_oldest(void **state)
 {
 	(void)state;
@@ -188,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE(test_map_too_large),
+		FIXTURE(test_map_too_much_at_once),
 		FIXTURE(test_map_evicts_oldest),
 		FIXTURE(test_map_evicts_within_one_node),
 		FIXTURE(test_map_range_fills_bound),
