@@ -215,7 +215,7 @@ static int user_to_guest(const struct device *dev, uint64_t *addr, uint64_t size
  * @ret_cfg:	Filled in
  * Return: 0 or -EFAULT
  */
-static int ring_config(const struct device *dev, const struct ring *ring, struct vq_config *ret_cfg)
+static int ring_config(struct device *dev, const struct ring *ring, struct vq_config *ret_cfg)
 {
 	bool packed = device_packed(dev);
 	struct vq_config cfg = {
@@ -225,6 +225,7 @@ static int ring_config(const struct device *dev, const struct ring *ring, struct
 		.features = dev->features,
 		.call_fd = ring->call,
 		.call_interval_us = dev->conf->call_interval_us,
+		.call_blocks = &dev->call_blocks,
 		.session = dev->session,
 		.guest = (uint16_t)dev->index,
 		.size = ring->size,

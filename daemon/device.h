@@ -31,6 +31,7 @@
 #ifndef VUNETD_DEVICE_H
 #define VUNETD_DEVICE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -90,6 +91,8 @@ struct ring {
  * @n_rings:	Rings it may have
  * @paused:	Between device_pause() and device_run()
  * @limit:	For what a guest can provoke
+ * @call_blocks: One of its call eventfds was made to block, once; PMD threads
+ *		write and read it, and it stays
  * @rings:	By virtqueue index
  */
 struct device {
@@ -106,6 +109,7 @@ struct device {
 	unsigned int n_rings;
 	bool paused;
 	struct log_limit limit;
+	atomic_bool call_blocks;
 	struct ring rings[DEVICE_RINGS_MAX];
 };
 

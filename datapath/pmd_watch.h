@@ -11,8 +11,9 @@
  *
  * So a thread of its own looks at the heartbeats.  Where one has not moved for
  * PMD_WATCH_MS it sends a signal, whose handler does nothing: a write that waits
- * ends with EINTR, by which vq_call.c knows such a descriptor.  A poll-mode
- * thread that merely was not scheduled notices nothing.
+ * ends with EINTR, by which vq_call.c knows such a descriptor, and after which it
+ * writes to none of that guest's any more (call_aio.h).  A poll-mode thread that
+ * merely was not scheduled notices nothing.
  */
 #ifndef VUNETD_PMD_WATCH_H
 #define VUNETD_PMD_WATCH_H
@@ -23,7 +24,7 @@
 
 #include "iotlb/thread_role.h"
 
-#define PMD_WATCH_MS	 100
+#define PMD_WATCH_MS	 25
 #define PMD_WATCH_SIGNAL SIGURG
 
 struct pmd_watch;

@@ -192,6 +192,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->call_tsc = (uint32_t)(rte_get_tsc_hz() * cfg->call_interval_us / 1000000);
 	vq->call_waits = 0;
 	vq->call_at = 0;
+	vq->call_blocks = cfg->call_blocks;
 	vq_set_call(vq, cfg->call_fd);
 	iotlb_hints_init(&vq->hints);
 	atomic_store_explicit(&vq->state, VQ_RUNNING, memory_order_relaxed);

@@ -67,6 +67,9 @@ struct miss_queue;
  *		the caller's
  * @call_interval_us:	Least time between two interrupts, at most
  *		VQ_CALL_INTERVAL_MAX_US; 0: none (vq_call.h)
+ * @call_blocks:	Set where a call was found to wait: whoever made one of the
+ *		guest's eventfds block is not trusted with any.  Outlives the
+ *		virtqueue; may be NULL
  * @guest:	Guest number, for misses
  * @session:	Life of the device, for misses
  * @index:	Virtqueue index; even: towards the guest, odd: from it
@@ -80,6 +83,7 @@ struct vq_config {
 	uint64_t features;
 	int call_fd;
 	uint32_t call_interval_us;
+	atomic_bool *call_blocks;
 	uint32_t session;
 	uint16_t guest;
 	uint32_t base;

@@ -10,6 +10,7 @@
 
 #include <rte_atomic.h>
 
+#include "datapath/call_aio.h"
 #include "datapath/vq_burst.h"
 
 /**
@@ -85,8 +86,35 @@ static bool call_wanted(struct vq *vq, uint16_t moved) PMD_ONLY
 }
 
 /**
+ * call_stop() - Stop a ring whose guest cannot be interrupted without waiting
+ * @vq:	Virtqueue
+ */
+static void call_stop(struct vq *vq) PMD_ONLY
+{
+	COUNTER_ADD(vq->counters.err_call, 1);
+	atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
+}
+
+/**
+ * call_distrusted() - Interrupt a guest that was caught with an eventfd that blocks
+ * @vq:	Virtqueue
+ * @fd:	Its eventfd
+ */
+static __rte_noinline void call_distrusted(struct vq *vq, int fd) PMD_ONLY
+{
+	if (call_aio(fd))
+		call_stop(vq);
+	else
+		COUNTER_ADD(vq->counters.calls, 1);
+}
+
+/**
  * call_make() - Interrupt the guest
  * @vq:	Virtqueue
+ *
+ * A full eventfd is an interrupt that is pending already; one that was made to
+ * block stops its ring, because it stops this thread until that is noticed
+ * (pmd_watch.h), and no ring of this guest does that again.
  */
 static void call_make(struct vq *vq) PMD_ONLY
 {
@@ -96,13 +124,17 @@ static void call_make(struct vq *vq) PMD_ONLY
 
 	if (fd < 0)
 		return;
-	/* A full eventfd is an interrupt that is pending already; one that was made
-	 * to block stops its ring, because it stops this thread (pmd_watch.h) */
+	if (unlikely(vq->call_blocks &&
+		     atomic_load_explicit(vq->call_blocks, memory_order_relaxed))) {
+		call_distrusted(vq, fd);
+		return;
+	}
 	if (write(fd, &one, sizeof(one)) == (ssize_t)sizeof(one)) {
 		COUNTER_ADD(vq->counters.calls, 1);
 	} else if (unlikely(errno == EINTR)) {
-		COUNTER_ADD(vq->counters.err_call, 1);
-		atomic_store_explicit(&vq->state, VQ_BROKEN, memory_order_relaxed);
+		if (vq->call_blocks)
+			atomic_store_explicit(vq->call_blocks, true, memory_order_relaxed);
+		call_stop(vq);
 	}
 }
 

@@ -215,6 +215,7 @@ struct vq {
 	struct vq_area used;
 	const struct dirty_log *log; /* where to mark what is written, or NULL */
 	struct vq_marks *marks;	     /* pages to be marked, scratch */
+	atomic_bool *call_blocks;    /* the guest's; any of its threads writes there */
 	uint8_t mergeable;	     /* VIRTIO_NET_F_MRG_RXBUF was negotiated */
 
 	struct vq_counters counters __rte_cache_aligned;

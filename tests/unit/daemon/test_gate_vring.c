@@ -486,6 +486,16 @@ static void test_set_vring_call_made_to_block(void **state)
 	SERVE_UNTIL(guest_used(1) == 10);
 	front_ring(other, 0, 0, false, -1);
 	assert_true(front_alive(other));
+
+	/* Nor does it wait there once more: another ring with such a descriptor runs on */
+	front_ring(fd, 1, 10, false, call);
+	assert_int_equal(fcntl(call, F_SETFL, 0), 0);
+	for (uint16_t i = 0; i < 20; i++) {
+		guest_offer(1, (uint16_t)(10 + i), 1, false, false);
+		SERVE_UNTIL(guest_used(1) == 11 + i);
+	}
+	assert_false(vq_broken(ring(1)->vq));
+	assert_int_equal(COUNTER_READ(vq_counters(ring(1)->vq)->err_call), 0);
 	close(call);
 }
 
