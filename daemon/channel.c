@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/closer.h"
+
 void vu_close_fd(int fd)
 {
 	static const struct linger none = {0};
@@ -51,12 +53,8 @@ ssize_t vu_receive(int fd, void *buf, size_t len, int *ret_fds, unsigned int *re
 		*ret_n_fds = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(ret_fds, CMSG_DATA(c), *ret_n_fds * sizeof(int));
 	}
-	if (mh.msg_flags & MSG_CTRUNC) {
-		vu_close_fds(ret_fds, *ret_n_fds);
-		*ret_n_fds = 0;
-		return -EPROTO;
-	}
-	return n;
+	/* What did not fit was never ours */
+	return mh.msg_flags & MSG_CTRUNC ? -EPROTO : n;
 }
 
 void channel_open(struct channel *ch, int fd)
@@ -72,7 +70,7 @@ void channel_open(struct channel *ch, int fd)
 
 void channel_close(struct channel *ch)
 {
-	vu_close_fds(ch->fds, ch->n_fds);
+	closer_close(ch->closer, ch->fds, ch->n_fds);
 	ch->n_fds = 0;
 	if (ch->fd >= 0)
 		vu_close_fd(ch->fd);
@@ -93,15 +91,15 @@ int channel_receive(struct channel *ch)
 
 	n = vu_receive(ch->fd, ch->in + ch->in_len, sizeof(ch->in) - ch->in_len, fds, &n_fds);
 	ch->drained = n < (ssize_t)(sizeof(ch->in) - ch->in_len);
-	if (n == 0)
-		return -ECONNRESET;
-	if (n < 0)
-		return n == -EINTR || n == -EWOULDBLOCK ? -EAGAIN : (int)n;
+	if (n <= 0) {
+		closer_close(ch->closer, fds, n_fds);
+		return !n ? -ECONNRESET : n == -EINTR || n == -EWOULDBLOCK ? -EAGAIN : (int)n;
+	}
 	ch->in_len += (size_t)n;
 	if (!n_fds)
 		return 0;
 	if (ch->n_fds + n_fds > VU_MAX_FDS) {
-		vu_close_fds(fds, n_fds);
+		closer_close(ch->closer, fds, n_fds);
 		return -EPROTO;
 	}
 	memcpy(ch->fds + ch->n_fds, fds, n_fds * sizeof(int));

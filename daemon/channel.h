@@ -25,6 +25,8 @@
 #include "daemon/vhost_user.h"
 #include "iotlb/thread_role.h"
 
+struct closer;
+
 #define CHANNEL_IN_BYTES  4096
 #define CHANNEL_OUT_BYTES 16384
 
@@ -35,6 +37,7 @@
  * @fds:	Descriptors received and not yet handed out
  * @fds_at:	Offset in @in of the byte they came with
  * @out:	Bytes to be sent, @out_len of them
+ * @closer:	Counts descriptors that are being closed; NULL: none ever waits
  * @corked:	Messages are collected, to be sent with one call
  * @drained:	The last receive took all there was
  */
@@ -45,6 +48,7 @@ struct channel {
 	int fds[VU_MAX_FDS];
 	uint8_t in[CHANNEL_IN_BYTES];
 	uint8_t out[CHANNEL_OUT_BYTES];
+	struct closer *closer;
 	bool corked, drained;
 };
 
@@ -141,7 +145,7 @@ static inline bool channel_pending(const struct channel *ch)
  * @ret_n_fds:	How many came
  *
  * Return: Bytes read; 0 at the end of the stream; -errno; -EPROTO when more
- *	descriptors came than fit (all are closed)
+ *	descriptors came than fit: those in @ret_fds are the caller's all the same
  */
 ssize_t vu_receive(int fd, void *buf, size_t len, int *ret_fds, unsigned int *ret_n_fds);
 

@@ -328,7 +328,7 @@ int device_map_memory(struct device *dev, struct rte_vhost_memory *mem)
 	iotlb_stats(dev->tlb, &after);
 	if (err >= 0)
 		err = after.evicted != before.evicted ? -ENOSPC : 0;
-	if (err)
+	if (err && log_limit_ok(&dev->limit))
 		log_err("guest %s: its memory does not fit its IOTLB: %s "
 			"(raise [iotlb] max_entries)",
 			dev->conf->name, strerror(-err));
@@ -363,6 +363,8 @@ void device_check(struct device *dev)
 		if (!ring->running || ring->told || !vq_broken(ring->vq))
 			continue;
 		ring->told = true;
+		if (!log_limit_ok(&dev->limit))
+			continue;
 		log_warning("guest %s: ring %u is stopped: its available index jumped beyond "
 			    "the ring, a chain has no end, or its call eventfd was made to block",
 			    dev->conf->name, i);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/closer.h"
 #include "daemon/guest.h"
 #include "datapath/counters.h"
 
@@ -104,7 +105,7 @@ int gate_serve(struct guest *guest, struct vu_msg *msg, int *fds, unsigned int n
 	log_debug("guest %s: %s, %u bytes, %u descriptors", guest->conf->name,
 		  row->name ? row->name : unknown.name, msg->hdr.size, n_fds);
 	err = gate_act(guest, row, msg, fds, n_fds);
-	vu_close_fds(fds, n_fds);
+	closer_close(guest->closer, fds, n_fds);
 	if (err) {
 		COUNTER_ADD(guest->counters.refused, 1);
 		if (log_limit_ok(&guest->dev.limit))

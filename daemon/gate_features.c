@@ -66,9 +66,12 @@ GATE_HANDLER(gate_get_protocol_features)
 
 GATE_HANDLER(gate_set_protocol_features)
 {
-	int err = library_call(&guest->lib, msg, NULL, 0, false);
+	int err;
 
 	(void)fds, (void)n_fds;
+	if (msg->payload.u64 & ~GUEST_PROTOCOL_FEATURES)
+		return -EINVAL;
+	err = library_call(&guest->lib, msg, NULL, 0, false);
 	if (!err)
 		guest->dev.protocol_features = msg->payload.u64;
 	return err;

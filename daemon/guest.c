@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "daemon/backing.h"
+#include "daemon/closer.h"
 #include "daemon/container_of.h"
 #include "daemon/gate.h"
 #include "daemon/listen.h"
@@ -16,24 +18,22 @@
 #include "datapath/pmd.h"
 #include "iotlb/iotlb.h"
 
-/* Messages served before other guests get their turn */
-#define GUEST_BUDGET 64
-
-#define BIT(n) (UINT64_C(1) << (n))
-#define GUEST_PROTOCOL_FEATURES                                                           \
-	(BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_LOG_SHMFD) | BIT(VU_PROTOCOL_F_RARP) | \
-	 BIT(VU_PROTOCOL_F_REPLY_ACK) | BIT(VU_PROTOCOL_F_NET_MTU) |                      \
-	 BIT(VU_PROTOCOL_F_BACKEND_REQ))
+/* Messages served before other guests get their turn, and nanoseconds: most take
+ * microseconds, but one that maps a million pages takes many milliseconds */
+#define GUEST_BUDGET  64
+#define GUEST_TURN_NS UINT64_C(1000000)
 
 /**
  * guest_await() - Wait for the next front-end
  * @guest:	Not served
+ *
+ * Not yet where too much of what the former ones passed cannot be closed.
  */
 static void guest_await(struct guest *guest) CTL_ONLY
 {
 	if (guest->sole)
 		guest->daemon->over = true;
-	else if (guest->conf->mode == CONF_SOCKET_CLIENT)
+	else if (guest->conf->mode == CONF_SOCKET_CLIENT || closer_stuck(guest->closer))
 		loop_timer_set(guest->daemon->loop, &guest->retry, GUEST_RETRY_NS);
 	else
 		loop_want(guest->daemon->loop, &guest->listener, EPOLLIN);
@@ -99,10 +99,11 @@ static void channel_wait(struct guest *guest, struct loop_source *src, const str
 /**
  * front_messages() - Serve the messages that have arrived
  * @guest:	Guest
- * @budget:	How many at most; counted down
+ * @budget:	How many at most; counted down, to 0 at once when time is over
+ * @end_ns:	When that is
  * Return: 0; -errno when the connection has to end
  */
-static int front_messages(struct guest *guest, unsigned int *budget) CTL_ONLY
+static int front_messages(struct guest *guest, unsigned int *budget, uint64_t end_ns) CTL_ONLY
 {
 	int fds[VU_MAX_FDS];
 	unsigned int n_fds;
@@ -114,6 +115,8 @@ static int front_messages(struct guest *guest, unsigned int *budget) CTL_ONLY
 		ret = gate_serve(guest, &msg, fds, n_fds);
 		if (ret)
 			return ret;
+		if (loop_now_ns() >= end_ns)
+			*budget = 0;
 	}
 	return ret;
 }
@@ -132,12 +135,13 @@ static int front_serve(struct guest *guest, uint32_t events) CTL_ONLY
 {
 	struct channel *ch = &guest->front_chan;
 	int err = events & EPOLLOUT ? channel_flush(ch) : 0;
+	uint64_t end_ns = loop_now_ns() + GUEST_TURN_NS;
 	unsigned int budget = GUEST_BUDGET;
 
 	ch->drained = false;
 	while (!err) {
 		channel_cork(ch);
-		err = front_messages(guest, &budget);
+		err = front_messages(guest, &budget, end_ns);
 		if (channel_uncork(ch) && !err)
 			err = -EPIPE;
 		if (!err && !budget)
@@ -162,6 +166,8 @@ static void front_ready(struct loop_source *src, uint32_t events)
 
 	thread_role_assume(&ctl_role);
 	err = front_serve(guest, events);
+	if (!err && closer_stuck(guest->closer))
+		err = -EMFILE;
 	if (err) {
 		if (err != -ECONNRESET && log_limit_ok(&guest->dev.limit))
 			log_warning("guest %s: closing the connection: %s", guest->conf->name,
@@ -206,14 +212,51 @@ static void backend_ready(struct loop_source *src, uint32_t events)
 	channel_wait(guest, src, &guest->backend_chan);
 }
 
+/**
+ * same_name() - Whether two sockets' names are one
+ * @a:		Name
+ * @a_len:	Bytes of it
+ * @b:		Name
+ * @b_len:	Bytes of it
+ */
+static bool same_name(const struct sockaddr_un *a, socklen_t a_len, const struct sockaddr_un *b,
+		      socklen_t b_len)
+{
+	return a_len == b_len && a_len <= sizeof(*a) && !memcmp(a, b, a_len);
+}
+
+/**
+ * is_own_peer() - Whether a socket may be the other end of one of ours
+ * @ours:	Our end
+ * @fd:		Socket of any kind
+ *
+ * One end has the name that was bound, which the other calls its peer's.
+ */
+static bool is_own_peer(int ours, int fd)
+{
+	struct sockaddr_un ours_name, ours_peer, name, peer;
+	socklen_t lens[] = {sizeof(name), sizeof(name), sizeof(name), sizeof(name)};
+
+	return !getsockname(ours, (struct sockaddr *)&ours_name, &lens[0]) &&
+	       !getpeername(ours, (struct sockaddr *)&ours_peer, &lens[1]) &&
+	       !getsockname(fd, (struct sockaddr *)&name, &lens[2]) &&
+	       !getpeername(fd, (struct sockaddr *)&peer, &lens[3]) &&
+	       same_name(&ours_name, lens[0], &peer, lens[3]) &&
+	       same_name(&ours_peer, lens[1], &name, lens[2]);
+}
+
 int guest_take_backend(struct guest *guest, int fd)
 {
 	socklen_t len = sizeof(int);
-	int type;
+	int type, err = 0;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM) {
-		vu_close_fd(fd);
-		return -ENOTSOCK;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) || type != SOCK_STREAM)
+		err = -ENOTSOCK;
+	else if (is_own_peer(guest->front_chan.fd, fd))
+		err = -ELOOP;
+	if (err) {
+		closer_close(guest->closer, &fd, 1);
+		return err;
 	}
 	backend_drop(guest);
 	channel_open(&guest->backend_chan, fd);
@@ -348,7 +391,7 @@ static void retry_expired(struct loop_timer *timer)
 			guest_await(guest);
 		return;
 	}
-	if (listen_connect(guest->conf, &fd))
+	if (closer_stuck(guest->closer) || listen_connect(guest->conf, &fd))
 		guest_await(guest);
 	else
 		guest_serve(guest, fd);
@@ -410,6 +453,10 @@ int guest_open(struct guest *guest, struct daemon *daemon, unsigned int index)
 	guest->dev.topo = daemon->topo;
 	guest->dev.misses = daemon->misses;
 	guest->dev.index = index;
+	guest->closer = closer_new(&guest->counters.waiting);
+	guest->front_chan.closer = guest->backend_chan.closer = guest->closer;
+	if (!guest->closer)
+		return -ENOMEM;
 	err = device_init(&guest->dev, conf->iotlb.max_entries, pmd_set_qsbr(daemon->pmds));
 	if (!err)
 		err = library_init(&guest->lib, daemon->lib_dir, gc->name, device_offered(gc),
@@ -447,4 +494,5 @@ void guest_close(struct guest *guest)
 	guest->made = false;
 	library_fini(&guest->lib);
 	device_fini(&guest->dev);
+	closer_free(guest->closer);
 }

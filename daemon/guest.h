@@ -29,6 +29,13 @@
 
 #define GUEST_RETRY_NS UINT64_C(200000000)
 
+/* Protocol features offered, as far as the library has them */
+#define GUEST_PROTOCOL_FEATURE(bit) (UINT64_C(1) << VU_PROTOCOL_F_##bit)
+#define GUEST_PROTOCOL_FEATURES                                             \
+	(GUEST_PROTOCOL_FEATURE(MQ) | GUEST_PROTOCOL_FEATURE(LOG_SHMFD) |   \
+	 GUEST_PROTOCOL_FEATURE(RARP) | GUEST_PROTOCOL_FEATURE(REPLY_ACK) | \
+	 GUEST_PROTOCOL_FEATURE(NET_MTU) | GUEST_PROTOCOL_FEATURE(BACKEND_REQ))
+
 /* Counters of the control side: X(name, sentence) */
 #define GUEST_COUNTERS(X)                                                                  \
 	X(connections, "front-ends that connected")                                        \
@@ -38,7 +45,9 @@
 	X(invalidations, "invalidations received and acknowledged")                        \
 	X(rarps, "RARP frames sent for the guest, for a front-end that has moved it")      \
 	X(bad_iotlb, "translation messages refused: outside the guest's memory, empty or " \
-		     "wrapping")
+		     "wrapping")                                                           \
+	X(waiting, "files passed whose close() may wait, closed by threads of their own")  \
+	X(outside, "misses of a guest without a vIOMMU, whose memory is all there is")
 
 struct guest_counters {
 #define GUEST_MEMBER(name, help) uint64_t name;
@@ -60,6 +69,7 @@ struct guest_counters {
  * @lib:	Counterpart in librte_vhost
  * @dev:	Device
  * @resolver:	Its misses
+ * @closer:	Files its front-ends passed that are being closed
  * @counters:	Since start
  * @limit:	For lines about its connections
  * @told:	That it connected was logged, so that it leaves is, too
@@ -80,6 +90,7 @@ struct guest {
 	struct library lib;
 	struct device dev;
 	struct resolver resolver;
+	struct closer *closer;
 	struct guest_counters counters;
 	struct log_limit limit;
 	bool told;
@@ -122,6 +133,10 @@ void guest_check(struct guest *guest) CTL_ONLY;
  * guest_take_backend() - Take over the backend channel
  * @guest:	Guest
  * @fd:		Stream socket, owned by the guest from now on
+ *
+ * Not the other end of @guest's own connection: as long as that is open here, the
+ * connection never ends, whoever leaves.
+ *
  * Return: 0 or -errno
  */
 int guest_take_backend(struct guest *guest, int fd) CTL_ONLY;

@@ -2,13 +2,30 @@
 /* misses.c - Posted misses, handed to the guest they belong to */
 #include "daemon/misses.h"
 
+#include <inttypes.h>
+
 #include "daemon/guest.h"
+#include "datapath/counters.h"
 #include "datapath/miss.h"
 #include "iotlb/iotlb.h"
 
 #define MISSES_BURST 64
 /* Bursts in as many misses as the queue holds */
 #define MISSES_ALL 64
+
+/**
+ * miss_outside() - Tell of an address that nothing will ever translate
+ * @guest:	Guest without a vIOMMU: what is not in its memory table is nowhere
+ * @m:		Miss, repeated for as long as the ring waits there
+ */
+static void miss_outside(struct guest *guest, const struct miss *m) CTL_ONLY
+{
+	COUNTER_ADD(guest->counters.outside, 1);
+	if (log_limit_ok(&guest->resolver.limit))
+		log_warning("guest %s: ring %u has a descriptor at 0x%" PRIx64
+			    ", outside the guest's memory; it waits there",
+			    guest->conf->name, m->ring, m->iova);
+}
 
 /**
  * miss_guest() - Whom to ask for a miss
@@ -27,10 +44,14 @@ static struct guest *miss_guest(struct daemon *daemon, const struct miss *m) CTL
 	if (m->guest >= daemon->conf->n_guests)
 		return NULL;
 	guest = &daemon->guests[m->guest];
-	if (m->session != guest->dev.session || !device_viommu(&guest->dev) ||
-	    iotlb_maps(guest->dev.tlb, m->iova, m->perm))
+	if (m->session != guest->dev.session || iotlb_maps(guest->dev.tlb, m->iova, m->perm))
 		return NULL;
-	return guest;
+	if (device_viommu(&guest->dev))
+		return guest;
+	/* Between two memory tables nothing is mapped, and nothing runs */
+	if (guest->dev.mem)
+		miss_outside(guest, m);
+	return NULL;
 }
 
 unsigned int misses_serve(struct daemon *daemon)

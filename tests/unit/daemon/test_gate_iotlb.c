@@ -388,6 +388,28 @@ static void test_miss_no_backend(void **state)
 	SERVE_UNTIL(guest_used(0) == 10);
 }
 
+/* Without a vIOMMU nobody can be asked: that is told, and the ring waits */
+static void test_miss_outside_without_viommu(void **state)
+{
+	const struct guest *vm2 = &fixture.guests[VM2];
+	uint64_t before = vm2->counters.outside;
+	int fd = front_open(VM2);
+
+	(void)state;
+	front_negotiate(fd, FEATURES);
+	front_ring(fd, 1, 0, false, -1);
+	guest_offer(1, 0, 2, false, false);
+	SERVE_UNTIL(guest_used(1) == 2);
+	assert_int_equal(vm2->counters.outside, before);
+	guest_ring(1).desc[2] = (struct vring_desc){.addr = UINT64_C(1) << 40, .len = 100};
+	guest_ring(1).avail->ring[2] = 2;
+	__atomic_store_n(&guest_ring(1).avail->idx, 3, __ATOMIC_RELEASE);
+	SERVE_UNTIL(vm2->counters.outside > before + 1);
+	assert_int_equal(guest_used(1), 2);
+	assert_int_equal(vm2->resolver.counters.asked, 0);
+	assert_true(front_alive(fd));
+}
+
 /* What comes in on the backend channel is nobody's business */
 static void test_backend_input_ignored(void **state)
 {
@@ -430,6 +452,17 @@ static void test_set_backend_req_fd_of_another_kind(void **state)
 	close(event);
 }
 
+/* One's own end would keep the connection open when its owner has left */
+static void test_set_backend_req_fd_of_its_own(void **state)
+{
+	int fd = open_viommu();
+
+	(void)state;
+	assert_int_equal(front_ask(fd, VU_SET_BACKEND_REQ_FD, NULL, 0, &fd, 1), ERROR_REPLY);
+	assert_int_equal(vm1()->backend.fd, -1);
+	assert_true(front_alive(fd));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,8 +480,10 @@ int main(void)
 		GATE_TEST(test_miss_never_answered),
 		GATE_TEST(test_miss_backend_not_read),
 		GATE_TEST(test_miss_no_backend),
+		GATE_TEST(test_miss_outside_without_viommu),
 		GATE_TEST(test_backend_input_ignored),
 		GATE_TEST(test_set_backend_req_fd_of_another_kind),
+		GATE_TEST(test_set_backend_req_fd_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

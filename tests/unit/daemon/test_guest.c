@@ -8,7 +8,9 @@
 #include <sys/un.h>
 
 #include "conf/conf.h"
+#include "daemon/closer.h"
 #include "daemon/listen.h"
+#include "iotlb/iotlb.h"
 
 static struct guest *guest(unsigned int i)
 {
@@ -124,6 +126,77 @@ static void test_guest_turns(void **state)
 		assert_true(front_receive(flood, &reply));
 	assert_int_equal(guest(VM1)->counters.messages - before, N);
 	assert_int_equal(recv(flood, &reply, 1, MSG_DONTWAIT), -1);
+}
+
+/* Messages that take long end the turn before they are as many as others may be */
+static void test_guest_turns_of_costly_messages(void **state)
+{
+	enum { N = 64, BYTES = 15 << 20 };
+	struct vu_memory m = {.n_regions = 1, .regions = {{0, BYTES, USER_0, 0}}};
+	struct vu_msg msgs[N] = {0}, reply;
+	uint8_t bytes[N * (VU_HEADER_SIZE + sizeof(struct vu_iotlb))];
+	int flood = front_open(VM1), other = front_open(VM2);
+	int file = memfd_create("costly", MFD_CLOEXEC);
+	size_t len = VU_HEADER_SIZE + sizeof(struct vu_iotlb);
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(ftruncate(file, BYTES), 0);
+	assert_int_equal(front_u64(flood, VU_SET_FEATURES, FEATURES | VIOMMU), 0);
+	assert_int_equal(front_ask(flood, VU_SET_MEM_TABLE, &m,
+				   offsetof(struct vu_memory, regions[1]), &file, 1),
+			 0);
+	close(file);
+	for (unsigned int i = 0; i < N; i++) {
+		msgs[i].hdr = (struct vu_header){VU_IOTLB_MSG, VU_VERSION, sizeof(struct vu_iotlb)};
+		/* The low bits differ: an entry for each page */
+		msgs[i].payload.iotlb =
+			(struct vu_iotlb){.iova = 0x800 + i % 2 * UINT64_C(0x10000000),
+					  .size = BYTES,
+					  .user_addr = USER_0,
+					  .perm = IOTLB_READ,
+					  .type = VU_IOTLB_UPDATE};
+		memcpy(bytes + i * len, &msgs[i], len);
+	}
+	before = guest(VM1)->counters.messages;
+	send_with_fds(flood, bytes, sizeof(bytes), NULL, 0);
+	front_send(other, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
+	serve();
+	assert_in_range(guest(VM1)->counters.messages - before, 1, N - 1);
+	assert_int_equal(recv(other, &reply, 1, MSG_DONTWAIT), 1);
+	SERVE_UNTIL(guest(VM1)->counters.messages == before + N);
+}
+
+/* One whose files cannot be closed is not served until they are */
+static void test_guest_not_served_while_files_are_stuck(void **state)
+{
+	struct guest *vm1 = guest(VM1);
+	uint64_t waiting = vm1->counters.waiting;
+	int fd = front_open(VM1), tty = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct vu_msg reply;
+
+	(void)state;
+	assert_true(tty >= 0);
+	assert_int_equal(front_ask(fd, VU_SET_OWNER, NULL, 0, &tty, 1), ERROR_REPLY);
+	assert_int_equal(vm1->counters.waiting, waiting + 1);
+	SERVE_UNTIL(!__atomic_load_n(&vm1->closer->stuck, __ATOMIC_RELAXED));
+	close(tty);
+	assert_true(front_alive(fd));
+
+	__atomic_store_n(&vm1->closer->stuck, CLOSER_STUCK_MAX + 1, __ATOMIC_RELAXED);
+	front_send(fd, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
+	SERVE_UNTIL(vm1->front.fd < 0);
+	front_close(fd);
+	fd = front_dial(VM1);
+	front_send(fd, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
+	for (unsigned int i = 0; i < 50; i++) {
+		serve();
+		usleep(10000);
+	}
+	assert_true(vm1->front.fd < 0);
+	__atomic_store_n(&vm1->closer->stuck, 0, __ATOMIC_RELAXED);
+	assert_true(front_receive(fd, &reply));
+	assert_int_equal(reply.hdr.request, VU_GET_QUEUE_NUM);
 }
 
 /* Messages are waiting for their turn when the connection ends */
@@ -268,6 +341,8 @@ int main(void)
 		GATE_TEST(test_guest_drop_leaks_nothing),
 		GATE_TEST(test_guest_second_front_waits),
 		GATE_TEST(test_guest_turns),
+		GATE_TEST(test_guest_turns_of_costly_messages),
+		GATE_TEST(test_guest_not_served_while_files_are_stuck),
 		GATE_TEST(test_guest_drop_during_a_flood),
 		GATE_TEST(test_guest_drop_leaves_others_alone),
 		GATE_TEST(test_guest_lone_front),
