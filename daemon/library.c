@@ -20,9 +20,12 @@
 #include "daemon/channel.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
+#include "datapath/pmd_watch.h"
 
 /* Calls take well under a millisecond; mapping many huge pages takes longer */
 #define LIBRARY_TIMEOUT_S 10
+/* The library polls for a second at most */
+#define ROUSE_NS UINT64_C(1500000000)
 
 /*
  * Callbacks find their guest by the socket path.  The table is written while
@@ -171,6 +174,58 @@ static void library_leave(const struct library *lib)
 }
 
 /**
+ * events_thread() - The library's thread
+ * Return: Its number, or 0
+ */
+static pid_t events_thread(void)
+{
+	char path[PATH_MAX], name[16];
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	pid_t found = 0;
+
+	while (d && !found && (e = readdir(d))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", e->d_name);
+		f = fopen(path, "re");
+		if (f && fgets(name, sizeof(name), f) && !strncmp(name, "vhost-events", 12))
+			found = (pid_t)strtol(e->d_name, NULL, 10);
+		if (f)
+			(void)fclose(f);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/**
+ * library_rouse() - Have the library see a socket that it was just given
+ * @lib:	Served for the first time
+ *
+ * The library's thread polls what it had when it began to poll, for up to a second:
+ * that is how long the first front-end after a start would wait, and the others
+ * with it.  A signal ends the poll.  Whether it came too early is told by a connection of
+ * our own, and where signals are of no avail that second is over before anyone
+ * comes.
+ */
+static void library_rouse(struct library *lib) CTL_ONLY
+{
+	uint64_t end = loop_now_ns() + ROUSE_NS;
+	const struct timespec nap = {.tv_nsec = 1000000};
+	pid_t thread = events_thread();
+
+	if (!thread || library_connect(lib))
+		return;
+	/* Pairs with the release in on_connection() */
+	while (__atomic_load_n(&lib->vid, __ATOMIC_ACQUIRE) < 0 && loop_now_ns() < end) {
+		(void)tgkill(getpid(), thread, PMD_WATCH_SIGNAL);
+		(void)nanosleep(&nap, NULL);
+	}
+	library_disconnect(lib);
+}
+
+/**
  * library_serve() - Register and start the private socket
  * @lib:		With its path
  * @features:		Virtio feature bits wanted
@@ -203,7 +258,7 @@ int library_init(struct library *lib, const char *dir, const char *name, uint64_
 {
 	int err;
 
-	lib->fd = -1;
+	lib->fd = lib->vid = -1;
 	if (asprintf(&lib->path, "%s/%s.sock", dir, name) < 0) {
 		lib->path = NULL;
 		return -ENOMEM;
@@ -215,6 +270,8 @@ int library_init(struct library *lib, const char *dir, const char *name, uint64_
 		err = library_serve(lib, features, protocol_features);
 	if (err)
 		library_fini(lib);
+	else
+		library_rouse(lib);
 	return err;
 }
 

@@ -17,6 +17,20 @@ static struct guest *guest(unsigned int i)
 	return &fixture.guests[i];
 }
 
+/* The library has looked at each guest's socket before the first front-end comes: by
+ * itself it would do so up to a second later
+ */
+static void test_guest_open_rouses_the_library(void **state)
+{
+	(void)state;
+	/* The fixture has talked to the first one */
+	for (unsigned int i = VM2; i < fixture.conf->n_guests; i++) {
+		assert_int_equal(guest(i)->counters.connections, 0);
+		assert_true(__atomic_load_n(&guest(i)->lib.vid, __ATOMIC_ACQUIRE) >= 0);
+		assert_int_equal(guest(i)->lib.fd, -1);
+	}
+}
+
 static void test_guest_open_listens(void **state)
 {
 	struct stat st;
@@ -337,6 +351,7 @@ static void test_guest_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		GATE_TEST(test_guest_open_rouses_the_library),
 		GATE_TEST(test_guest_open_listens),
 		GATE_TEST(test_guest_drop_leaks_nothing),
 		GATE_TEST(test_guest_second_front_waits),
