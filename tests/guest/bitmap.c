@@ -77,6 +77,15 @@ bool bitmap_take(struct bitmap *b, uint64_t gpa)
 	       __atomic_fetch_and(byte, (uint8_t)~bit, __ATOMIC_SEQ_CST) & bit;
 }
 
+void bitmap_clear(struct bitmap *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < b->size / sizeof(*b->words); i++)
+		if (__atomic_load_n(&b->words[i], __ATOMIC_RELAXED))
+			(void)__atomic_exchange_n(&b->words[i], 0, __ATOMIC_SEQ_CST);
+}
+
 uint64_t bitmap_count(const struct bitmap *b)
 {
 	uint64_t i, n = 0;

@@ -67,6 +67,12 @@ bool bitmap_has(const struct bitmap *b, uint64_t gpa);
 bool bitmap_take(struct bitmap *b, uint64_t gpa);
 
 /**
+ * bitmap_clear() - Take all marks away
+ * @b:	With a file
+ */
+void bitmap_clear(struct bitmap *b);
+
+/**
  * bitmap_count() - Marks in all of the log
  * @b:	With a file
  */

@@ -242,6 +242,8 @@ static int check(struct dirty *t, struct guest *g)
 	for (i = 0; i < g->n_devices; i++)
 		for (pair = 0; pair < g->opt->pairs; pair++)
 			scribble(&g->devices[i].rings[2 * pair + 1]);
+	/* What was written before is in the copy */
+	bitmap_clear(&t->log);
 	copy(t, g, false);
 	err = transmit_rings(g, true);
 	if (!err)

@@ -9,16 +9,15 @@
  *      collect in them
  *   2  a fresh log is given and logging is switched on, under the receive rings
  *      that still run
- *   3  what only the backend writes is scribbled over in the stopped rings, and
- *      memory is copied
+ *   3  what only the backend writes is scribbled over in the stopped rings, the
+ *	marks so far are taken away, and memory is copied
  *   4  the transmit rings are started, and the driver does nothing until the
  *      backend has taken all that was in them and nothing comes any more
  *   5  memory is compared with the copy; then logging is switched off, and from
  *      the answer on each page that has changed must be marked
  *
  * From (3) to (5) nobody but the backend writes, so that a page it does not mark
- * cannot hide behind the driver's own writes, not even in a packed ring.  What is
- * marked was not always changed: the copy is made when logging is on already.
+ * cannot hide behind the driver's own writes, not even in a packed ring.
  */
 #ifndef GUEST_DIRTY_H
 #define GUEST_DIRTY_H
