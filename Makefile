@@ -162,8 +162,12 @@ bench-waits: all $(O)/tests/bench/wake_bench ## measure where the time of a map 
 	$(Q)tests/bench/waits.py --bin $(O)
 
 .PHONY: test-qemu
-test-qemu: $(O)/vunetd ## boot a real guest behind a vIOMMU in QEMU (SCENARIOS=strict: only that)
+test-qemu: $(O)/vunetd ## boot real guests in QEMU, some of each kind (SCENARIOS="intel-vfio2m reboot")
 	$(Q)tests/qemu/run.py --vunetd $(O)/vunetd $(SCENARIOS)
+
+.PHONY: test-qemu-full
+test-qemu-full: $(O)/vunetd ## boot a real guest of every kind (SCENARIOS="packed-4")
+	$(Q)tests/qemu/run.py --full --vunetd $(O)/vunetd $(SCENARIOS)
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
@@ -280,7 +284,7 @@ format: ## let clang-format change it
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 .PHONY: clean
 clean: ## remove everything built

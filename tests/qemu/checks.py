@@ -2,7 +2,8 @@
 """checks.py - What is checked on a running guest
 
 A check takes the guest, returns a remark for its line or nothing, and raises
-Failed.  The first line of its docstring is its title.
+Failed.  The first line of its docstring is its title.  The guest has its
+backend, its boot and the driver that has the card with it.
 """
 
 import contextlib
@@ -12,12 +13,14 @@ import random
 import re
 import socket
 import struct
-import subprocess
 import threading
 import time
 
 import features
 import snmp
+from backend import ip
+from matrix import DRIVERS
+from outcome import Failed, Skipped
 from process import wait_for
 
 HOST = "10.99.0.1"
@@ -27,8 +30,7 @@ HOST6 = "fd99::1"
 GUEST6 = "fd99::2"
 PINGS = 200
 PING_SECONDS = 90
-LATE_SECONDS = 5
-RECONNECT_SECONDS = 60
+LATE_SECONDS = 30
 TRANSFER_BYTES = 8 << 20
 TRANSFER_SECONDS = 60
 TRANSFER_SEED = 20210
@@ -41,25 +43,9 @@ PCI_CAPABILITY_ATS = 0x0f
 PCI_ATS_ENABLE = 1 << 15
 
 
-class Failed(Exception):
-    """The check's answer is no; the guest can be asked further."""
-
-
-class Skipped(Exception):
-    """This host cannot do what the check needs; the message says what."""
-
-
-def _ask(guest, command, seconds=15):
-    """Run a command that must succeed in the guest, return its output."""
-    status, output = guest.run(command, seconds)
-    if status:
-        raise Failed(f"'{command}' ended with {status}: {output.strip()}")
-    return output.strip()
-
-
 def _features(guest):
     """Return what was negotiated, a 0 or 1 for each bit."""
-    return _ask(guest, "cat /sys/class/net/eth0/device/features")
+    return guest.ask("cat /sys/class/net/eth0/device/features")
 
 
 def _has(guest, name):
@@ -68,27 +54,28 @@ def _has(guest, name):
 
 def negotiated(guest):
     """device and driver negotiated what both know, and nothing else"""
-    wrong = features.differences(_features(guest), guest.wanted)
+    wrong = features.differences(_features(guest), features.expected(guest.boot))
     if wrong:
         raise Failed(", ".join(wrong))
 
 
-def _behind_iommu(guest, expected):
-    """Check that the device is translated, and how it is flushed.
-
-    Linux calls a group's domain "DMA" when each unmap is flushed at once, and
-    "DMA-FQ" when they are collected.
-    """
-    if not _has(guest, "VIRTIO_F_ACCESS_PLATFORM"):
-        raise Failed("VIRTIO_F_ACCESS_PLATFORM was not negotiated")
-    kind = _ask(guest, "cat /sys/class/net/eth0/device/../iommu_group/type")
+def mode(guest):
+    """the device is translated, or not, as it should be"""
+    platform = _has(guest, "VIRTIO_F_ACCESS_PLATFORM")
+    if platform != guest.boot.translated:
+        raise Failed("VIRTIO_F_ACCESS_PLATFORM was " + ("" if platform else "not ") + "negotiated")
+    if not platform:
+        return " (no vIOMMU)"
+    expected = DRIVERS[guest.driver].domain
+    kind = guest.ask("cat /sys/class/net/eth0/device/../iommu_group/type")
     if kind != expected:
         raise Failed(f"the guest's IOMMU group is of type {kind}, not {expected}")
+    return f" ({guest.boot.viommu}, domain of type {kind})"
 
 
 def _ats_enabled(guest):
     """Tell whether the guest turned ATS on: look for the capability's bit."""
-    dump = _ask(guest, "od -An -v -tx1 /sys/class/net/eth0/device/../config")
+    dump = guest.ask("od -An -v -tx1 /sys/class/net/eth0/device/../config")
     config = bytes.fromhex(dump)
     at = PCI_EXTENDED if len(config) > PCI_EXTENDED else 0
     while at:
@@ -99,35 +86,19 @@ def _ats_enabled(guest):
     return False
 
 
-def behind_strict_iommu(guest):
-    """the device is behind a vIOMMU in strict mode"""
-    _behind_iommu(guest, "DMA")
-
-
-def behind_lazy_iommu(guest):
-    """the device is behind a vIOMMU in lazy mode"""
-    _behind_iommu(guest, "DMA-FQ")
-
-
 def ats_on(guest):
     """the device's own translations are under the guest's control (ATS)"""
     if not _ats_enabled(guest):
         raise Failed("the guest did not enable ATS")
 
 
-def not_behind_iommu(guest):
-    """the device is not behind a vIOMMU"""
-    if _has(guest, "VIRTIO_F_ACCESS_PLATFORM"):
-        raise Failed("VIRTIO_F_ACCESS_PLATFORM was negotiated")
-
-
 def _counters(guest):
     """Return what the kernels at both ends count."""
-    return {"host": snmp.host(), "guest": snmp.counters(_ask(guest, f"cat {snmp.PATH}"))}
+    return {"host": snmp.host(), "guest": snmp.counters(guest.ask("cat " + " ".join(snmp.PATHS)))}
 
 
 @contextlib.contextmanager
-def _judged(guest):
+def judged(guest):
     """Check that meanwhile neither kernel counts a packet as bad."""
     before = _counters(guest)
     yield
@@ -139,11 +110,11 @@ def _judged(guest):
 
 def _icmp(guest):
     """Return how many echo replies the guest's kernel took in so far."""
-    names, values = _ask(guest, "grep ^Icmp: /proc/net/snmp").splitlines()
+    names, values = guest.ask("grep ^Icmp: /proc/net/snmp").splitlines()
     return int(values.split()[names.split().index("InEchoReps")])
 
 
-def _ping(guest, size):
+def ping(guest, size):
     """Check that every ping of a size is answered.
 
     The next one goes out when the reply to the last is in (-A), or after 0.2 s:
@@ -152,7 +123,7 @@ def _ping(guest, size):
     last reply it waits for and may have sent more by then, so the kernel counts.
     """
     before = _icmp(guest)
-    with _judged(guest):
+    with judged(guest):
         _, output = guest.run(f"ping -A -i 0.2 -q -c {PINGS} -s {size} {HOST}", PING_SECONDS)
         match = re.search(r"(\d+) packets transmitted, (\d+) packets received", output)
         if not match:
@@ -169,12 +140,12 @@ def _ping(guest, size):
 
 def ping_small(guest):
     """200 pings of 56 bytes, none lost"""
-    return _ping(guest, 56)
+    return ping(guest, 56)
 
 
 def ping_large(guest):
     """200 pings of 8000 bytes, none lost"""
-    return _ping(guest, 8000)
+    return ping(guest, 8000)
 
 
 class _Peer(threading.Thread):
@@ -210,7 +181,7 @@ class _Peer(threading.Thread):
 
 def _frames(guest, direction):
     """Return how many frames the guest's card carried: large ones count once."""
-    return int(_ask(guest, f"cat /sys/class/net/eth0/statistics/{direction}_packets"))
+    return int(guest.ask(f"cat /sys/class/net/eth0/statistics/{direction}_packets"))
 
 
 class _Transfer:
@@ -257,7 +228,7 @@ def _accept(server, guest):
 
 def _to_guest(guest, host):
     data = random.Random(TRANSFER_SEED).randbytes(TRANSFER_BYTES)
-    with _judged(guest), _serve(host) as server:
+    with judged(guest), _serve(host) as server:
         transfer = _Transfer(guest, "rx", "host")
         guest.start(f"timeout {TRANSFER_SECONDS} nc {host} {server.getsockname()[1]} > /tmp/data")
         start = time.monotonic()
@@ -266,15 +237,15 @@ def _to_guest(guest, host):
         seconds = time.monotonic() - start
         peer.result()
         remark = transfer.result(seconds, f"VIRTIO_NET_F_GUEST_TSO{6 if ':' in host else 4}")
-    if _ask(guest, "sha256sum < /tmp/data", 60).split()[0] != hashlib.sha256(data).hexdigest():
-        raise Failed("what arrived differs: " + _ask(guest, "wc -c /tmp/data"))
+    if guest.ask("sha256sum < /tmp/data", 60).split()[0] != hashlib.sha256(data).hexdigest():
+        raise Failed("what arrived differs: " + guest.ask("wc -c /tmp/data"))
     return remark
 
 
 def _from_guest(guest, host):
-    _ask(guest, f"head -c {TRANSFER_BYTES} /dev/urandom > /tmp/data", 60)
-    expected = _ask(guest, "sha256sum < /tmp/data", 60).split()[0]
-    with _judged(guest), _serve(host) as server:
+    guest.ask(f"head -c {TRANSFER_BYTES} /dev/urandom > /tmp/data", 60)
+    expected = guest.ask("sha256sum < /tmp/data", 60).split()[0]
+    with judged(guest), _serve(host) as server:
         transfer = _Transfer(guest, "tx", "guest")
         guest.start(f"timeout {TRANSFER_SECONDS} nc {host} {server.getsockname()[1]} < /tmp/data")
         start = time.monotonic()
@@ -310,14 +281,13 @@ def _ipv6(guest):
     path = "/proc/net/if_inet6"
     if not os.path.exists(path):
         raise Skipped("this kernel has no IPv6")
-    subprocess.run(["busybox", "ip", "address", "replace", HOST6 + "/64", "dev",
-                    guest.backend.uplink], check=True, timeout=10)
-    _ask(guest, f"ip address replace {GUEST6}/64 dev eth0")
+    ip("address", "replace", HOST6 + "/64", "dev", guest.backend.uplink)
+    guest.ask(f"ip address replace {GUEST6}/64 dev eth0")
 
     def both():
         with open(path, encoding="ascii") as file:
             return (_usable(file.read(), HOST6) and
-                    _usable(_ask(guest, f"cat {path}"), GUEST6))
+                    _usable(guest.ask(f"cat {path}"), GUEST6))
 
     wait_for("IPv6 addresses at both ends", both, ADDRESS_SECONDS)
 
@@ -334,29 +304,41 @@ def tcp6_from_guest(guest):
     return _from_guest(guest, HOST6)
 
 
-def rebind(guest):
-    """the guest's driver lets go of the device and takes it again"""
-    _ask(guest, "d=$(basename $(readlink -f /sys/class/net/eth0/device)); "
-                "cd /sys/bus/virtio/drivers/virtio_net && echo $d > unbind && echo $d > bind")
-    _ask(guest, "net_up", 20)
-    return _ping(guest, 56)
+def _rings(guest):
+    """Return how many frames each ring has carried: 2i to the guest, 2i+1 from it."""
+    totals = guest.backend.totals()
+    return [totals.get(f"guest vm1 ring {ring}", {}).get("packets", 0)
+            for ring in range(2 * guest.boot.pairs)]
 
 
-def reboot(guest):
-    """the guest reboots"""
-    guest.start("reboot -f")
-    guest.booted()
-    return _ping(guest, 8000)
+def pairs_on(guest):
+    """the guest takes all of its queue pairs into use"""
+    guest.ask(f"ethtool -L eth0 combined {guest.boot.pairs}")
+    guest.rings = _rings(guest)
 
 
-def restart(guest):
-    """the backend restarts under the running guest"""
-    guest.backend.stop()
-    guest.backend.start()
-    _ask(guest, f"for _ in $(seq 30); do ping -q -c 1 -W 1 {HOST} && break; done >/dev/null",
-         RECONNECT_SECONDS)
-    return _ping(guest, 56)
+def pairs_carry(guest):
+    """each queue pair has carried frames both ways"""
+    moved = [now - was for now, was in zip(_rings(guest), guest.rings)]
+    if not all(moved):
+        raise Failed(f"frames by ring: {moved}")
+    return f" ({min(moved)} at least)"
 
 
-TRAFFIC = [negotiated, ping_small, ping_large, tcp_to_guest, tcp_from_guest]
-TRAFFIC6 = [tcp6_to_guest, tcp6_from_guest]
+def large_frames(guest):
+    """the guest took its MTU from the device, and fills it"""
+    size = int(guest.ask("cat /sys/class/net/eth0/mtu"))
+    if size != guest.boot.mtu:
+        raise Failed(f"the guest's MTU is {size}, not {guest.boot.mtu}")
+    before = _frames(guest, "tx")
+    remark = ping(guest, guest.boot.mtu - 28)
+    sent = _frames(guest, "tx") - before
+    # Fragments would be six times as many
+    if sent > 2 * PINGS:
+        raise Failed(f"{sent} frames for {PINGS} pings")
+    return remark
+
+
+PINGS_BOTH = (ping_small, ping_large)
+TRAFFIC = (tcp_to_guest, tcp_from_guest)
+TRAFFIC6 = (tcp6_to_guest, tcp6_from_guest)

@@ -10,6 +10,7 @@ vunetd, or QEMU on its behalf, has quietly lost: everything would still work.
 BITS = {
     "VIRTIO_NET_F_CSUM": 0,
     "VIRTIO_NET_F_GUEST_CSUM": 1,
+    "VIRTIO_NET_F_MTU": 3,
     "VIRTIO_NET_F_GUEST_TSO4": 7,
     "VIRTIO_NET_F_GUEST_TSO6": 8,
     "VIRTIO_NET_F_GUEST_ECN": 9,
@@ -19,6 +20,7 @@ BITS = {
     "VIRTIO_NET_F_HOST_ECN": 13,
     "VIRTIO_NET_F_HOST_UFO": 14,
     "VIRTIO_NET_F_MRG_RXBUF": 15,
+    "VIRTIO_NET_F_MQ": 22,
     "VIRTIO_RING_F_INDIRECT_DESC": 28,
     "VIRTIO_RING_F_EVENT_IDX": 29,
     "VIRTIO_F_VERSION_1": 32,
@@ -31,12 +33,14 @@ ABSENT = {"VIRTIO_NET_F_GUEST_ECN", "VIRTIO_NET_F_GUEST_UFO", "VIRTIO_NET_F_HOST
 RECEIVE = {"VIRTIO_NET_F_GUEST_CSUM", "VIRTIO_NET_F_GUEST_TSO4", "VIRTIO_NET_F_GUEST_TSO6"}
 
 
-def expected(viommu, packed, receive_offloads):
-    """Return {bit's name: whether it has to be there} for a scenario."""
+def expected(boot):
+    """Return {bit's name: whether it has to be there} for a boot."""
     bits = {name: name not in ABSENT for name in BITS}
-    bits["VIRTIO_F_ACCESS_PLATFORM"] = viommu
-    bits["VIRTIO_F_RING_PACKED"] = packed
-    bits.update((name, receive_offloads) for name in RECEIVE)
+    bits["VIRTIO_F_ACCESS_PLATFORM"] = boot.translated
+    bits["VIRTIO_F_RING_PACKED"] = boot.packed
+    bits["VIRTIO_NET_F_MQ"] = boot.pairs > 1
+    bits["VIRTIO_NET_F_MTU"] = boot.mtu != 1500
+    bits.update((name, not boot.plain) for name in RECEIVE)
     return bits
 
 

@@ -1,22 +1,30 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# image.sh - Make the test guest: Debian's 6.12 cloud kernel and a busybox
+# image.sh - Make the test guest: Debian's 6.12 cloud kernel, a busybox, DPDK
 #
 # usage: image.sh DIRECTORY
 #
-# Leaves DIRECTORY/vmlinuz and DIRECTORY/initrd.gz.  The kernel package is
-# downloaded once, not installed; the image is made again when the package, the
-# busybox, init or this file changes.  Without a network an image made before
-# is good enough, and that is said.
+# Leaves DIRECTORY/vmlinuz and DIRECTORY/initrd, which is not compressed: an
+# emulated processor unpacks slower than QEMU loads.  The kernel package is
+# downloaded once, not installed; the programs are this machine's own, from its
+# Debian packages.  The image is made again when the kernel package, one of the
+# programs or their libraries, init or this file changes.  Without a network an
+# image made before is good enough, and that is said.
 
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 cache=$(cd "$1" && pwd)
 meta=linux-image-6.12-cloud-amd64
 busybox=$(command -v busybox)
-wanted="virtio-iommu virtio_net"
+wanted="virtio-iommu virtio_net vfio_iommu_type1 vfio-pci uio_pci_generic"
+programs="iperf3 ethtool dpdk-testpmd"
+
+# What dpdk-testpmd loads by itself, from where DPDK looks for its drivers
+pmds=$(echo /usr/lib/*/dpdk/pmds-23.0)
+drivers="librte_net_virtio.so.23.0 librte_mempool_ring.so.23.0"
 
 # apt_own() - Use package lists of our own
 #
@@ -79,6 +87,35 @@ module_add() {
     xz -dc "$(module_file "$1")" > "$root/modules/$(printf '%02d' $position)-$1.ko"
 }
 
+# libraries() - Print the libraries of a program or library, and its loader
+libraries() {
+    ldd "$1" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) .*/\1/p'
+}
+
+# inputs() - Print every file of this machine that goes into the image
+inputs() {
+    for program in $programs; do
+        command -v "$program"
+        libraries "$(command -v "$program")"
+    done
+    for driver in $drivers; do
+        echo "$pmds/$driver"
+        libraries "$pmds/$driver"
+    done
+}
+
+# file_add() - Put a file where it really is, and a link where it was asked for
+#
+# DPDK loads every driver in its folder, and knows by the file alone that it has
+# one already: a copy in place of a link would register each driver twice.
+file_add() {
+    real=$(readlink -f "$1")
+    named=$(readlink -f "$(dirname "$1")")/$(basename "$1")
+    mkdir -p "$root$(dirname "$real")" "$root$(dirname "$named")"
+    [ -e "$root$real" ] || cp "$real" "$root$real"
+    [ "$named" = "$real" ] || ln -sf "$real" "$root$named"
+}
+
 apt_options=
 if ! package_find && ! { apt_own && package_find; }; then
     if [ -e "$cache/stamp" ]; then
@@ -89,7 +126,9 @@ if ! package_find && ! { apt_own && package_find; }; then
     exit 1
 fi
 
-stamp="$version $(cat "$busybox" "$here/init" "$here/image.sh" | sha256sum)"
+files=$(inputs | sort -u)
+# shellcheck disable=SC2086
+stamp="$version $(cat "$busybox" "$here/init" "$here/image.sh" $files | sha256sum)"
 if [ -e "$cache/stamp" ] && [ "$(cat "$cache/stamp")" = "$stamp" ]; then
     exit 0
 fi
@@ -101,7 +140,8 @@ package_fetch || { apt_own && package_find && package_fetch; }
 tree=$cache/tree
 root=$cache/root
 rm -rf "$tree" "$root"
-mkdir -p "$tree" "$root/bin" "$root/modules"
+mkdir -p "$tree" "$root/bin" "$root/modules" "$root/usr/lib" "$root/usr/lib64"
+ln -s usr/lib usr/lib64 "$root"
 dpkg-deb -x "$deb" "$tree"
 cp "$busybox" "$root/bin/busybox"
 ln -s busybox "$root/bin/sh"
@@ -112,7 +152,11 @@ position=0
 for module in $wanted; do
     module_add "$module"
 done
-(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) > "$cache/initrd.gz"
+for file in $files; do
+    file_add "$file"
+done
+(cd "$root" && find . | cpio --quiet -o -H newc) > "$cache/initrd"
+rm -f "$cache/initrd.gz"
 cp "$tree"/boot/vmlinuz-* "$cache/vmlinuz"
 rm -rf "$tree" "$root"
 echo "$version ${stamp#* }" > "$cache/stamp"
