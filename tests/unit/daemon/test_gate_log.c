@@ -358,6 +358,7 @@ static uint64_t dropped_as_away(void)
 {
 	uint64_t n = 0;
 
+	thread_role_assume(&ctl_role);
 	for (unsigned int q = 0; q < N_RINGS / 2; q++)
 		n += COUNTER_READ(topology_counters(fixture.topo, guest(VM1)->conf->wire, q)
 					  ->drop_guest_down);
