@@ -121,7 +121,7 @@ demo: ## install what is missing, build, and show packets on their way for some 
 test: ## install what is missing, build, and run every test
 	$(Q)tests/setup.sh test lint fuzz
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=release all
-	$(Q)tests/run.sh unit asan tsan nograce fuzz system install qemu lint
+	$(Q)tests/run.sh unit asan tsan nograce fuzz system abuse install qemu lint
 
 .PHONY: check
 check: all ## run the fast tests: units and the daemon with the test guest
@@ -130,6 +130,15 @@ check: all ## run the fast tests: units and the daemon with the test guest
 .PHONY: check-system
 check-system: all ## run the system tests (TESTS="poison tap")
 	$(Q)tests/system/run.py --build $(O) $(TESTS)
+
+.PHONY: abuse
+abuse: ## act out hostile guests and front-ends beside an innocent guest (CASES="split: loop")
+	$(Q)for build in asan release; do \
+		$(MAKE) --no-print-directory -j$$(nproc) BUILD=$$build build/$$build/vunetd \
+			build/$$build/vunet-guest || exit; \
+	done
+	$(Q)tests/abuse/run.py --table build/abuse.md $(if $(CASES),"$(CASES)")
+	@echo "  the table is in build/abuse.md"
 
 MINUTES ?= 10
 LAYOUT  ?=
@@ -168,11 +177,6 @@ test-qemu: $(O)/vunetd ## boot real guests in QEMU, some of each kind (SCENARIOS
 .PHONY: test-qemu-full
 test-qemu-full: $(O)/vunetd ## boot a real guest of every kind (SCENARIOS="packed-4")
 	$(Q)tests/qemu/run.py --full --vunetd $(O)/vunetd $(SCENARIOS)
-
-.PHONY: bench-l2fwd
-bench-l2fwd: SECONDS ?= 5
-bench-l2fwd: $(O)/vunetd ## measure DPDK's forwarding in a guest by size of its pages (SECONDS=5)
-	$(Q)tests/qemu/l2fwd.py --vunetd $(O)/vunetd --seconds $(SECONDS) --output build/l2fwd.md
 
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)

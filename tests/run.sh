@@ -3,7 +3,7 @@
 # run.sh - Run groups of tests and add them up
 #
 # usage: tests/run.sh GROUP...
-#   unit asan tsan nograce fuzz system install qemu lint
+#   unit asan tsan nograce fuzz system abuse install qemu lint
 #
 # Prints a line for each test program or scenario, and the output of those that
 # fail; closes with "N passed, N failed" (", N skipped" where some could not run).
@@ -109,6 +109,14 @@ for group; do
 		listed tests/fuzz/run.py --seconds 8
 		;;
 	system) listed tests/system/run.py ;;
+	# All of it under AddressSanitizer, and some as it is shipped
+	abuse)
+		for build in asan release; do
+			step "vunetd and vunet-guest build with BUILD=$build" make -s -j"$(nproc)" \
+				BUILD=$build build/$build/vunetd build/$build/vunet-guest
+		done
+		listed tests/abuse/run.py --brief
+		;;
 	install) listed tests/system/test_install.sh ;;
 	qemu) listed make -s test-qemu ;;
 	lint)

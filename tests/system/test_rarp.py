@@ -11,7 +11,7 @@ import struct
 
 from daemon import Daemon
 from outcome import expect_equal, wait_for
-from test_hostile import HEADER, NEED_REPLY, message
+from front import HEADER, NEED_REPLY, message
 from test_pcap import read
 
 SET_PROTOCOL_FEATURES, SEND_RARP = 16, 19
