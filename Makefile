@@ -178,6 +178,11 @@ test-qemu: $(O)/vunetd ## boot real guests in QEMU, some of each kind (SCENARIOS
 test-qemu-full: $(O)/vunetd ## boot a real guest of every kind (SCENARIOS="packed-4")
 	$(Q)tests/qemu/run.py --full --vunetd $(O)/vunetd $(SCENARIOS)
 
+.PHONY: bench-l2fwd
+bench-l2fwd: SECONDS ?= 5
+bench-l2fwd: $(O)/vunetd ## measure DPDK's forwarding in a guest by size of its pages (SECONDS=5)
+	$(Q)tests/qemu/l2fwd.py --vunetd $(O)/vunetd --seconds $(SECONDS) --output build/l2fwd.md
+
 .PHONY: fuzzers
 fuzzers: $(FUZZERS)
 
