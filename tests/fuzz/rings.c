@@ -548,6 +548,7 @@ static void set_up(struct play *p)
 		.index = p->dir ? 0 : 1,
 	};
 	scatter_use(p->kind);
+	p->cfg.log = memory & 64 ? scatter_log() : NULL;
 	if (!start(p, p->packed ? base % p->cfg.size | (base & 0x8000) : base))
 		FUZZ_CHECK(!"what the harness lays out is a ring");
 }

@@ -16,6 +16,9 @@
 /* The window's middle is where one 2 MiB span ends and the next begins */
 #define BASE	  (UINT64_C(0x5a5a00000000) - SCATTER_BYTES / 2)
 #define END_BYTES UINT64_C(4096) /* of the granules at the ends */
+/* Where memory is for the guest is nobody's business but the log's */
+#define GPA	  UINT64_C(0x3000)
+#define LOG_BYTES 64u
 
 /**
  * struct granule - A piece of the window
@@ -39,12 +42,14 @@ struct granule {
  * @n:		Granules in the window; two more are at the ends
  * @arena:	Host memory
  * @bytes:	How much
+ * @log:	Of it
  */
 struct memory {
 	uint32_t size;
 	uint32_t n;
 	uint8_t *arena;
 	size_t bytes;
+	struct dirty_log log;
 	struct iotlb *tlb;
 	struct granule at[GRANULES_MAX];
 };
@@ -59,6 +64,8 @@ static unsigned int n_events;
 static uint32_t loads;
 static bool counting; /* a call is under way */
 static bool busy;     /* in load() itself */
+static bool logging;  /* what is written is to be marked */
+static uint8_t marks[LOG_BYTES];
 
 /* ------------------------------------------------------------- granules -- */
 
@@ -114,6 +121,7 @@ static void granule_set(struct granule *g, uint8_t perm) CTL_ONLY
 static void memory_new(struct memory *m) CTL_ONLY
 {
 	uint32_t step = RTE_MAX(2 * m->size, 64u);
+	struct dirty_region region;
 
 	m->n = (SCATTER_BYTES + m->size - 1) / m->size;
 	m->bytes = (size_t)m->n * step + 4 * END_BYTES;
@@ -133,6 +141,8 @@ static void memory_new(struct memory *m) CTL_ONLY
 					 .host = m->arena + m->bytes - (4 - 2 * i) * END_BYTES,
 					 .copy = copies + SCATTER_BYTES + 8192 + i * END_BYTES,
 					 .size = END_BYTES};
+	region = (struct dirty_region){.host = (uintptr_t)m->arena, .gpa = GPA, .size = m->bytes};
+	FUZZ_CHECK(!dirty_log_init(&m->log, marks, sizeof(marks), &region, 1));
 	ASAN_POISON_MEMORY_REGION(m->arena, m->bytes);
 }
 
@@ -141,6 +151,7 @@ void scatter_use(unsigned int kind)
 	thread_role_assume(&ctl_role);
 	now = &memories[kind];
 	n_events = 0;
+	logging = false;
 	for (uint32_t i = 0; i < now->n + 2; i++) {
 		struct granule *g = &now->at[i];
 
@@ -153,6 +164,12 @@ void scatter_use(unsigned int kind)
 struct iotlb *scatter_tlb(unsigned int kind)
 {
 	return memories[kind].tlb;
+}
+
+const struct dirty_log *scatter_log(void)
+{
+	logging = true;
+	return &now->log;
 }
 
 uint64_t scatter_iova(uint32_t off)
@@ -225,10 +242,24 @@ void scatter_arm(const struct scatter_event *event)
 void scatter_begin(void)
 {
 	for (uint32_t i = 0; i < now->n + 2; i++)
-		if (now->at[i].perm && !(now->at[i].perm & IOTLB_WRITE))
+		if (now->at[i].perm && (logging || !(now->at[i].perm & IOTLB_WRITE)))
 			granule_save(&now->at[i]);
+	memset(marks, 0, sizeof(marks));
 	loads = 0;
 	counting = true;
+}
+
+/**
+ * check_log() - Whether what differs from what the guest knows is marked
+ * @g:	Granule, mapped
+ */
+static void check_log(const struct granule *g)
+{
+	for (uint32_t i = 0; i < g->size; i++) {
+		uint64_t page = (GPA + (uint64_t)(g->host + i - now->arena)) >> DIRTY_PAGE_SHIFT;
+
+		FUZZ_CHECK(g->host[i] == g->copy[i] || marks[page / 8] >> page % 8 & 1);
+	}
 }
 
 uint32_t scatter_end(void)
@@ -243,6 +274,8 @@ uint32_t scatter_end(void)
 			ASAN_POISON_MEMORY_REGION(g->host, g->size);
 		else if (!(g->perm & IOTLB_WRITE))
 			FUZZ_CHECK(!memcmp(g->copy, g->host, g->size));
+		else if (logging)
+			check_log(g);
 	}
 	return loads;
 }

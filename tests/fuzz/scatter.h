@@ -20,8 +20,9 @@
  * writes guest memory or takes a granule out of the IOTLB before the load happens:
  * what a second thread would do at that moment, but the same in each run.
  *
- * What a device must not write, because it has no permission, is compared with a
- * copy after each call.
+ * After each call memory is compared with a copy, into which the guest wrote as
+ * well: what a device has no permission for must not have been written, and what
+ * was, where it logs, is marked in the log of dirty pages.
  */
 #ifndef VUNETD_FUZZ_SCATTER_H
 #define VUNETD_FUZZ_SCATTER_H
@@ -29,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "datapath/dirty_log.h"
 #include "iotlb/iotlb.h"
 
 #define SCATTER_BYTES  0x10000u
@@ -65,6 +67,13 @@ void scatter_use(unsigned int kind);
  * @kind:	Below SCATTER_KINDS
  */
 struct iotlb *scatter_tlb(unsigned int kind);
+
+/**
+ * scatter_log() - Expect dirty pages to be logged until scatter_use()
+ *
+ * Return: Log of the memory that is used
+ */
+const struct dirty_log *scatter_log(void);
 
 /**
  * scatter_iova() - The address of a place in the window
@@ -114,7 +123,8 @@ void scatter_begin(void);
 
 /**
  * scatter_end() - It has ended: nothing of what was unmapped may be used from
- *		   here on, and nothing may have been written without permission
+ *		   here on, and nothing may have been written without permission, or
+ *		   without being logged where that is expected
  *
  * Return: Loads from guest memory it made
  */

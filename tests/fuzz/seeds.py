@@ -19,7 +19,7 @@ O_OFFER, O_DESC, O_SHOW, O_POKE, O_EVENT, O_FILL, O_MAP, O_ANSWER, O_RESTART, O_
 LATER = 16
 RECEIVE, MERGE, INDIRECT, EVENT_IDX, LEGACY, OFFLOADS, NO_CALL, IN_ORDER = (
     1 << n for n in range(8))
-CALLS_APART = 128
+CALLS_APART, LOGGED = 128, 64
 
 
 def words(*numbers):
@@ -86,6 +86,9 @@ def rings():
             heads.append(bytes([memory, what, 4, 0]) + words(0))
     for what in (IN_ORDER, IN_ORDER | RECEIVE | MERGE):
         heads.append(bytes([CALLS_APART, what, 4, 0]) + words(0))
+    for what in (RECEIVE, RECEIVE | MERGE | INDIRECT | EVENT_IDX, IN_ORDER, IN_ORDER | RECEIVE):
+        for memory in range(4):
+            heads.append(bytes([LOGGED | memory, what, 40, 0]) + words(0))
     heads.append(bytes([0, MERGE | RECEIVE, 3, 0x35]) + words(0xfffd))
     heads.append(bytes([0, 0, 9, 0x11]) + words(0x8007))
     poll = bytes([O_POLL, 7])
