@@ -16,6 +16,7 @@
 #define LOG   sizeof(struct vu_log)
 #define MEM_0 offsetof(struct vu_memory, regions)
 #define MEM_8 sizeof(struct vu_memory)
+#define SLOT  sizeof(struct vu_memory_slot)
 
 /* clang-format off */
 /* What is not here was not offered: a front-end that sends it is refused */
@@ -43,6 +44,9 @@ static const struct gate_request requests[VU_REQUEST_MAX] = {
 	[VU_NET_SET_MTU]             = {"NET_SET_MTU",            U64,   U64,   0,  false, gate_net_set_mtu},
 	[VU_SET_BACKEND_REQ_FD]      = {"SET_BACKEND_REQ_FD",     0,     U64,   1,  false, gate_set_backend_req_fd},
 	[VU_IOTLB_MSG]               = {"IOTLB_MSG",              IOTLB, IOTLB, 0,  false, gate_iotlb_msg},
+	[VU_GET_MAX_MEM_SLOTS]       = {"GET_MAX_MEM_SLOTS",      0,     0,     0,  true,  gate_get_max_mem_slots},
+	[VU_ADD_MEM_REG]             = {"ADD_MEM_REG",            SLOT,  SLOT,  1,  false, gate_add_mem_reg},
+	[VU_REM_MEM_REG]             = {"REM_MEM_REG",            SLOT,  SLOT,  1,  false, gate_rem_mem_reg},
 };
 /* clang-format on */
 

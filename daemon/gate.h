@@ -85,6 +85,10 @@ GATE_HANDLER(gate_get_queue_num) CTL_ONLY;
 GATE_HANDLER(gate_set_owner) CTL_ONLY;
 GATE_HANDLER(gate_reset_owner) CTL_ONLY;
 GATE_HANDLER(gate_set_mem_table) CTL_ONLY;
+/* gate_slots.c */
+GATE_HANDLER(gate_get_max_mem_slots) CTL_ONLY;
+GATE_HANDLER(gate_add_mem_reg) CTL_ONLY;
+GATE_HANDLER(gate_rem_mem_reg) CTL_ONLY;
 /* gate_vring.c */
 GATE_HANDLER(gate_set_vring_num) CTL_ONLY;
 GATE_HANDLER(gate_set_vring_addr) CTL_ONLY;

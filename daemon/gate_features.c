@@ -18,6 +18,9 @@
 #define OWN_BITS \
 	(UINT64_C(1) << VIRTIO_F_ACCESS_PLATFORM | UINT64_C(1) << VIRTIO_F_RING_PACKED | LOG_ALL)
 
+/* Protocol features that the library does not know, and need not */
+#define OWN_PROTOCOL_BITS (UINT64_C(1) << VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
+
 /* The library offers the rest */
 GATE_HANDLER(gate_get_features)
 {
@@ -60,18 +63,24 @@ GATE_HANDLER(gate_set_features)
 
 GATE_HANDLER(gate_get_protocol_features)
 {
+	int err = library_call(&guest->lib, msg, NULL, 0, true);
+
 	(void)fds, (void)n_fds;
-	return library_call(&guest->lib, msg, NULL, 0, true);
+	if (!err)
+		gate_u64_reply(msg, msg->payload.u64 | OWN_PROTOCOL_BITS);
+	return err;
 }
 
 GATE_HANDLER(gate_set_protocol_features)
 {
+	struct vu_msg call = *msg;
 	int err;
 
 	(void)fds, (void)n_fds;
-	if (msg->payload.u64 & ~GUEST_PROTOCOL_FEATURES)
+	if (msg->payload.u64 & ~(GUEST_PROTOCOL_FEATURES | OWN_PROTOCOL_BITS))
 		return -EINVAL;
-	err = library_call(&guest->lib, msg, NULL, 0, false);
+	call.payload.u64 &= ~OWN_PROTOCOL_BITS;
+	err = library_call(&guest->lib, &call, NULL, 0, false);
 	if (!err)
 		guest->dev.protocol_features = msg->payload.u64;
 	return err;

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_vhost.h>
 
 #include "daemon/gate.h"
+#include "daemon/gate_memory.h"
 #include "daemon/guest.h"
 #include "daemon/shared_file.h"
 
@@ -23,6 +25,7 @@ GATE_HANDLER(gate_reset_owner)
 	(void)fds, (void)n_fds;
 	resolver_clear(&guest->resolver);
 	device_reset(&guest->dev);
+	memory_slots_clear(&guest->slots);
 	return library_call(&guest->lib, msg, NULL, 0, false);
 }
 
@@ -56,18 +59,12 @@ static int region_check(const struct vu_region *r, int fd) CTL_ONLY
 /**
  * memory_check() - Check a memory table before the library maps it
  * @mem:	Table, copied from the message
- * @size:	Bytes of the message's payload
  * @fds:	Descriptors
- * @n_fds:	How many
  * Return: 0 or -errno
  */
-static int memory_check(const struct vu_memory *mem, uint32_t size, const int *fds,
-			unsigned int n_fds) CTL_ONLY
+static int memory_check(const struct vu_memory *mem, const int *fds) CTL_ONLY
 {
-	if (!mem->n_regions || mem->n_regions > VU_MAX_REGIONS || mem->n_regions != n_fds ||
-	    size < offsetof(struct vu_memory, regions[mem->n_regions]))
-		return -EINVAL;
-	for (unsigned int i = 0; i < n_fds; i++) {
+	for (unsigned int i = 0; i < mem->n_regions; i++) {
 		const struct vu_region *r = &mem->regions[i];
 		int err = region_check(r, fds[i]);
 
@@ -130,9 +127,27 @@ static int memory_rehearse(const struct vu_memory *mem, const int *fds)
 }
 
 /**
+ * library_table() - Have the library map a table
+ * @guest:	Guest
+ * @mem:	Table
+ * @fds:	Descriptors
+ * Return: 0 or -errno
+ */
+static int library_table(struct guest *guest, const struct vu_memory *mem, const int *fds) CTL_ONLY
+{
+	struct vu_msg call = {
+		.hdr = {.request = VU_SET_MEM_TABLE,
+			.size = offsetof(struct vu_memory, regions[mem->n_regions])},
+		.payload.memory = *mem,
+	};
+
+	return library_call(&guest->lib, &call, fds, mem->n_regions, false);
+}
+
+/**
  * memory_release() - Have the library let go of the table it has
  * @guest:	Guest with a table
- * @msg:	Message with the next one, checked
+ * @mem:	The next one, checked
  * @fds:	Its descriptors
  * Return: 0 or -errno
  *
@@ -140,44 +155,74 @@ static int memory_rehearse(const struct vu_memory *mem, const int *fds)
  * whatever file and offset that is of.  So it is given another one in between: a
  * byte less of the first region, and none of the others.
  */
-static int memory_release(struct guest *guest, const struct vu_msg *msg, const int *fds) CTL_ONLY
+static int memory_release(struct guest *guest, const struct vu_memory *mem, const int *fds) CTL_ONLY
 {
-	struct vu_msg call = *msg;
-	struct vu_memory mem = msg->payload.memory;
+	struct vu_memory less = *mem;
 
-	mem.n_regions = 1;
-	if (mem.regions[0].size > 1)
-		mem.regions[0].size--;
-	call.hdr.size = offsetof(struct vu_memory, regions[1]);
-	call.payload.memory = mem;
-	return library_call(&guest->lib, &call, fds, 1, false);
+	/* One without regions is like no other that has any */
+	if (!mem->n_regions)
+		return 0;
+	less.n_regions = 1;
+	if (less.regions[0].size > 1)
+		less.regions[0].size--;
+	return library_table(guest, &less, fds);
 }
 
 /*
  * The library unmaps the old table and maps the new one, so for that long the
  * device has neither rings that run nor translations (device.h, I3).
  */
-GATE_HANDLER(gate_set_mem_table)
+int memory_replace(struct guest *guest, const struct vu_memory *mem, const int *fds)
 {
-	struct vu_memory mem = msg->payload.memory;
 	bool replaces = guest->dev.mem;
 	struct rte_vhost_memory *mapped;
-	int err = memory_check(&mem, msg->hdr.size, fds, n_fds);
+	int err = memory_check(mem, fds);
 
 	if (!err)
-		err = memory_rehearse(&mem, fds);
+		err = memory_rehearse(mem, fds);
 	if (err)
 		return err;
 	device_pause(&guest->dev);
 	device_forget_memory(&guest->dev);
 	if (replaces)
-		err = memory_release(guest, msg, fds);
+		err = memory_release(guest, mem, fds);
 	if (!err)
-		err = library_call(&guest->lib, msg, fds, n_fds, false);
+		err = library_table(guest, mem, fds);
 	if (!err)
 		err = library_memory(&guest->lib, &mapped);
 	if (!err)
 		err = device_map_memory(&guest->dev, mapped);
 	device_run(&guest->dev);
 	return err;
+}
+
+void memory_slots_clear(struct memory_slots *slots)
+{
+	for (unsigned int i = 0; i < slots->mem.n_regions; i++)
+		close(slots->fds[i]);
+	slots->mem.n_regions = 0;
+}
+
+GATE_HANDLER(gate_set_mem_table)
+{
+	struct memory_slots *slots = &guest->slots;
+	struct vu_memory mem = msg->payload.memory;
+	int err;
+
+	if (!mem.n_regions || mem.n_regions > VU_MAX_REGIONS || mem.n_regions != n_fds ||
+	    msg->hdr.size < offsetof(struct vu_memory, regions[mem.n_regions]))
+		return -EINVAL;
+	err = memory_replace(guest, &mem, fds);
+	if (err && guest->dev.mem)
+		return err; /* the former one is as it was */
+	memory_slots_clear(slots);
+	if (err || !memory_slots_wanted(guest))
+		return err;
+	/* What is added and removed later is this table with one more or less */
+	slots->mem = mem;
+	for (unsigned int i = 0; i < n_fds; i++) {
+		slots->fds[i] = fds[i];
+		fds[i] = -1;
+	}
+	return 0;
 }

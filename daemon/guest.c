@@ -59,6 +59,7 @@ void guest_drop(struct guest *guest)
 	backend_drop(guest);
 	resolver_clear(&guest->resolver);
 	device_reset(&guest->dev);
+	memory_slots_clear(&guest->slots);
 	library_disconnect(&guest->lib);
 	guest->lone = false;
 	if (guest->told)

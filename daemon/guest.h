@@ -23,6 +23,7 @@
 #include "daemon/channel.h"
 #include "daemon/daemon.h"
 #include "daemon/device.h"
+#include "daemon/gate_memory.h"
 #include "daemon/library.h"
 #include "daemon/loop.h"
 #include "daemon/resolver.h"
@@ -68,6 +69,7 @@ struct guest_counters {
  * @again:	For messages that are left when the guest's turn is over
  * @lib:	Counterpart in librte_vhost
  * @dev:	Device
+ * @slots:	Its memory, if it comes and goes region by region
  * @resolver:	Its misses
  * @closer:	Files its front-ends passed that are being closed
  * @counters:	Since start
@@ -89,6 +91,7 @@ struct guest {
 	struct loop_timer again;
 	struct library lib;
 	struct device dev;
+	struct memory_slots slots;
 	struct resolver resolver;
 	struct closer *closer;
 	struct guest_counters counters;

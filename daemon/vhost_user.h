@@ -45,6 +45,9 @@ enum vu_request {
 	VU_NET_SET_MTU = 20,
 	VU_SET_BACKEND_REQ_FD = 21,
 	VU_IOTLB_MSG = 22,
+	VU_GET_MAX_MEM_SLOTS = 36,
+	VU_ADD_MEM_REG = 37,
+	VU_REM_MEM_REG = 38,
 	VU_REQUEST_MAX
 };
 
@@ -59,6 +62,7 @@ enum vu_protocol_feature {
 	VU_PROTOCOL_F_REPLY_ACK = 3,
 	VU_PROTOCOL_F_NET_MTU = 4,
 	VU_PROTOCOL_F_BACKEND_REQ = 5,
+	VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 };
 
 enum vu_iotlb_type {
@@ -101,6 +105,11 @@ struct vu_memory {
 	struct vu_region regions[VU_MAX_REGIONS];
 };
 
+struct vu_memory_slot {
+	uint64_t padding;
+	struct vu_region region;
+};
+
 struct vu_iotlb {
 	uint64_t iova;
 	uint64_t size;
@@ -120,6 +129,7 @@ union vu_payload {
 	struct vu_vring_state state;
 	struct vu_vring_addr addr;
 	struct vu_memory memory;
+	struct vu_memory_slot slot;
 	struct vu_iotlb iotlb;
 	struct vu_log log;
 };
@@ -134,6 +144,7 @@ struct __attribute__((packed, aligned(4))) vu_msg {
 
 _Static_assert(offsetof(struct vu_msg, payload) == 12, "the payload follows the header");
 _Static_assert(sizeof(struct vu_memory) == 264, "eight regions of 32 bytes");
+_Static_assert(sizeof(struct vu_memory_slot) == 40, "eight bytes and a region");
 _Static_assert(sizeof(struct vu_vring_addr) == 40, "two words and four addresses");
 _Static_assert(sizeof(struct vu_log) == 16, "size and offset");
 _Static_assert(sizeof(struct vu_iotlb) == 32, "as the kernel's vhost_iotlb_msg");

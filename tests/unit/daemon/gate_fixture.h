@@ -43,7 +43,7 @@
 #define PROTOCOL_FEATURES                                                                 \
 	(BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_LOG_SHMFD) | BIT(VU_PROTOCOL_F_RARP) | \
 	 BIT(VU_PROTOCOL_F_REPLY_ACK) | BIT(VU_PROTOCOL_F_NET_MTU) |                      \
-	 BIT(VU_PROTOCOL_F_BACKEND_REQ))
+	 BIT(VU_PROTOCOL_F_BACKEND_REQ) | BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 /* Guest memory: one file in two regions */
 #define MEM_NAME    "vunetd-test-mem"

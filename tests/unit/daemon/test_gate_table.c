@@ -35,6 +35,9 @@ static const struct {
 	{VU_NET_SET_MTU, U64, U64, 0, false},
 	{VU_SET_BACKEND_REQ_FD, 0, U64, 1, false},
 	{VU_IOTLB_MSG, sizeof(struct vu_iotlb), sizeof(struct vu_iotlb), 0, false},
+	{VU_GET_MAX_MEM_SLOTS, 0, 0, 0, true},
+	{VU_ADD_MEM_REG, sizeof(struct vu_memory_slot), sizeof(struct vu_memory_slot), 1, false},
+	{VU_REM_MEM_REG, sizeof(struct vu_memory_slot), sizeof(struct vu_memory_slot), 1, false},
 };
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
