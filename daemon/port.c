@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_arp.h>
@@ -91,6 +92,27 @@ static unsigned int pool_mib(unsigned int n, unsigned int room)
 }
 
 /**
+ * hide() - Keep a piece of a pool out of core dumps
+ * @pool:	Unused
+ * @opaque:	Unused
+ * @hdr:	Piece
+ * @i:		Its number, unused
+ *
+ * What is in it are guests' frames.  Its first and last page may not be all its own.
+ */
+static void hide(struct rte_mempool *pool, void *opaque, struct rte_mempool_memhdr *hdr,
+		 unsigned int i)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = RTE_ALIGN_CEIL((uintptr_t)hdr->addr, page);
+	uintptr_t to = RTE_ALIGN_FLOOR((uintptr_t)hdr->addr + hdr->len, page);
+
+	(void)pool, (void)opaque, (void)i;
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_DONTDUMP);
+}
+
+/**
  * port_pool() - Make the port's mbuf pool
  * @conf:	Section
  * @info:	From the driver
@@ -126,6 +148,8 @@ static struct rte_mempool *port_pool(const struct conf_port *conf,
 			"lower these)",
 			conf->name, rte_strerror(rte_errno), conf->queues, conf->descriptors,
 			conf->mtu, pool_mib(n, RTE_PKTMBUF_HEADROOM + room));
+	else
+		(void)rte_mempool_mem_iter(pool, hide, NULL);
 	return pool;
 }
 

@@ -56,6 +56,7 @@ class Daemon:
         self.config = os.path.join(self.directory, "vunetd.conf")
         self.arguments = ["-c", self.config]
         self.pass_fds = ()
+        self.cwd = None
         self.process = None
         self.notify = None
         self.notes = []
@@ -89,7 +90,7 @@ class Daemon:
                          daemon=True).start()
         self.process = Process("vunetd", [*self.prefix, self.binary, *self.arguments],
                                os.path.join(self.directory, "vunetd.log"),
-                               dict(self.env, NOTIFY_SOCKET=path), self.pass_fds)
+                               dict(self.env, NOTIFY_SOCKET=path), self.pass_fds, self.cwd)
 
     def start(self):
         """Start it and wait until it says that it serves."""

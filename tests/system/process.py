@@ -24,7 +24,7 @@ def cpus():
 class Process:
     """A running command."""
 
-    def __init__(self, name, command, log, env=None, pass_fds=()):
+    def __init__(self, name, command, log, env=None, pass_fds=(), cwd=None):
         self.name = name
         self.log = log
         with open(log, "ab") as output:
@@ -33,7 +33,7 @@ class Process:
             self.start = output.tell()
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                                           stderr=subprocess.STDOUT, env=env,
-                                          pass_fds=pass_fds)
+                                          pass_fds=pass_fds, cwd=cwd)
 
     @property
     def pid(self):
