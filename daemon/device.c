@@ -16,6 +16,7 @@
 #include <rte_vhost.h>
 
 #include "daemon/backing.h"
+#include "daemon/journal.h"
 #include "daemon/topology.h"
 #include "datapath/vq.h"
 #include "iotlb/iotlb.h"
@@ -68,7 +69,7 @@ int device_init(struct device *dev, uint32_t max_entries, struct rte_rcu_qsbr *q
 {
 	dev->n_rings = 2u * dev->conf->queues;
 	for (unsigned int i = 0; i < DEVICE_RINGS_MAX; i++)
-		dev->rings[i].kick = dev->rings[i].call = -1;
+		dev->rings[i] = (struct ring){.kick = -1, .call = -1, .uncertain = true};
 	return iotlb_new(max_entries, qsbr, &dev->tlb);
 }
 
@@ -76,6 +77,8 @@ void device_fini(struct device *dev)
 {
 	for (unsigned int i = 0; i < dev->n_rings; i++)
 		vq_free(dev->rings[i].vq);
+	journal_close(dev->journal);
+	dev->journal = NULL;
 	iotlb_free(dev->tlb);
 	dev->tlb = NULL;
 }
@@ -120,12 +123,14 @@ static void device_publish(struct device *dev) CTL_ONLY
  * @dev:	Device
  * @ring:	One of its rings
  *
- * The guest is not left waiting for a call: there may never be another burst.
+ * The guest is not left waiting for a call: there may never be another burst.  One
+ * that waits since the start is made behind the next start.
  */
 static void ring_left(struct device *dev, struct ring *ring) CTL_ONLY
 {
 	ring->base = vq_base(ring->vq);
-	if (vq_call_waits(ring->vq))
+	ring->uncertain = vq_uncertain(ring->vq);
+	if (vq_call_waits(ring->vq) && !ring->uncertain)
 		topology_call(dev->topo, ring->vq);
 }
 
@@ -209,6 +214,28 @@ static int user_to_guest(const struct device *dev, uint64_t *addr, uint64_t size
 }
 
 /**
+ * ring_journal() - Where a packed ring's position is noted
+ * @dev:	Device
+ * @ring:	One of its rings
+ * Return: Its part of the journal, or NULL
+ *
+ * One that cannot be had is tried again with the next ring.
+ */
+static struct vq_journal *ring_journal(struct device *dev, const struct ring *ring) CTL_ONLY
+{
+	int err = 0;
+
+	if (!device_packed(dev))
+		return NULL;
+	if (!dev->journal)
+		err = journal_open(dev->conf->name, dev->n_rings, &dev->journal);
+	if (err && log_limit_ok(&dev->limit))
+		log_warning("guest %s: positions of its packed rings are not noted: %s",
+			    dev->conf->name, strerror(-err));
+	return journal_ring(dev->journal, (unsigned int)(ring - dev->rings));
+}
+
+/**
  * ring_config() - A ring's messages as the datapath takes them
  * @dev:	Device
  * @ring:	Ring that has all it needs
@@ -216,6 +243,7 @@ static int user_to_guest(const struct device *dev, uint64_t *addr, uint64_t size
  * Return: 0 or -EFAULT
  */
 static int ring_config(struct device *dev, const struct ring *ring, struct vq_config *ret_cfg)
+	CTL_ONLY
 {
 	bool packed = device_packed(dev);
 	struct vq_config cfg = {
@@ -232,6 +260,8 @@ static int ring_config(struct device *dev, const struct ring *ring, struct vq_co
 		.base = ring->base,
 		.index = (uint8_t)(ring - dev->rings),
 		.log = device_log_due(dev, ring) ? &dev->log.dirty : NULL,
+		.uncertain = ring->uncertain,
+		.journal = ring_journal(dev, ring),
 	};
 
 	if (!device_viommu(dev) &&
@@ -366,7 +396,8 @@ void device_check(struct device *dev)
 		if (!log_limit_ok(&dev->limit))
 			continue;
 		log_warning("guest %s: ring %u is stopped: its available index jumped beyond "
-			    "the ring, a chain has no end, or its call eventfd was made to block",
+			    "the ring, a chain has no end, its call eventfd was made to block, "
+			    "or it was used already where the front-end said it was",
 			    dev->conf->name, i);
 	}
 }
@@ -383,7 +414,7 @@ static void ring_reset(struct ring *ring)
 		close(ring->kick);
 	if (ring->call >= 0)
 		close(ring->call);
-	*ring = (struct ring){.vq = vq, .kick = -1, .call = -1};
+	*ring = (struct ring){.vq = vq, .kick = -1, .call = -1, .uncertain = true};
 }
 
 void device_reset(struct device *dev)

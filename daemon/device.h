@@ -44,6 +44,7 @@
 #define DEVICE_RINGS_MAX (2 * CONF_QUEUES_MAX)
 
 struct iotlb;
+struct journal;
 struct miss_queue;
 struct rte_rcu_qsbr;
 struct rte_vhost_memory;
@@ -58,6 +59,7 @@ struct vq;
  * @used:	Used ring or device's events, likewise
  * @size:	Entries, 0 when not known yet
  * @base:	Where to start, as struct vq_config has it
+ * @uncertain:	@base is not where we stopped, but what the front-end says
  * @kick:	eventfd the guest kicks, owned, or -1; stays while the ring runs
  * @call:	eventfd to interrupt the guest, owned, or -1
  * @addressed:	Addresses are known
@@ -73,7 +75,7 @@ struct ring {
 	uint32_t base;
 	uint16_t size;
 	int kick, call;
-	bool addressed, kicked, enabled, running, told, logged;
+	bool addressed, kicked, enabled, running, told, logged, uncertain;
 };
 
 /**
@@ -82,6 +84,8 @@ struct ring {
  * @topo:	Where its rings are wired in
  * @misses:	Where its rings post misses
  * @tlb:	Its translations, for the daemon's whole life
+ * @journal:	Where positions of packed rings are noted, from the first one on; NULL
+ *		without
  * @mem:	Memory table as the library mapped it, owned; NULL without
  * @log:	Where dirty pages are logged
  * @features:	Negotiated virtio feature bits
@@ -100,6 +104,7 @@ struct device {
 	struct topology *topo;
 	struct miss_queue *misses;
 	struct iotlb *tlb;
+	struct journal *journal;
 	struct rte_vhost_memory *mem;
 	struct device_log log;
 	uint64_t features;

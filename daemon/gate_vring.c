@@ -76,8 +76,11 @@ GATE_HANDLER(gate_set_vring_base)
 	/* All the library does with it is to say it again, 16 bits of it */
 	call.payload.state.num = (uint16_t)state.num;
 	err = ring_change(guest, ring, &call);
-	if (!err)
+	if (!err) {
+		/* Where we stopped, as we said ourselves, or what it believes */
+		ring->uncertain |= ring->base != state.num;
 		ring->base = state.num;
+	}
 	device_run(&guest->dev);
 	return err;
 }
@@ -107,6 +110,8 @@ GATE_HANDLER(gate_get_vring_base)
 	state.num = ring->base;
 	if (!err)
 		msg->payload.state = state;
+	if (!err && ring->vq)
+		vq_told(ring->vq);
 	return err;
 }
 

@@ -117,13 +117,18 @@ static void remove_stale(const char *base)
 		closedir(d);
 }
 
-int library_dir_make(char **ret_dir)
+const char *library_base(void)
 {
 	const char *base = getenv("RUNTIME_DIRECTORY");
+
+	return base ? base : "/run/vunetd";
+}
+
+int library_dir_make(char **ret_dir)
+{
+	const char *base = library_base();
 	char *dir;
 
-	if (!base)
-		base = "/run/vunetd";
 	if (mkdir(base, 0755) && errno != EEXIST)
 		return -errno;
 	remove_stale(base);

@@ -46,10 +46,17 @@ struct library {
 };
 
 /**
+ * library_base() - The directory that the private one is made in
+ *
+ * $RUNTIME_DIRECTORY, else /run/vunetd.  What is there may outlive us.
+ */
+const char *library_base(void);
+
+/**
  * library_dir_make() - Make the private directory for the library's sockets
  * @ret_dir:	Path, owned by the caller
  *
- * Inside $RUNTIME_DIRECTORY, else /run/vunetd.
+ * Inside library_base().
  *
  * Return: 0 or -errno
  */

@@ -32,6 +32,8 @@
 	X(err_offload, "frames whose offload header contradicts them or the negotiation") \
 	X(err_call, "rings stopped: their call eventfd was made to block")                \
 	X(err_log, "writes outside the memory table, which no log can tell of")           \
+	X(moved_base, "times a ring was taken over elsewhere than the front-end said")    \
+	X(err_base, "rings stopped: they were used already where the front-end said")     \
 	X(err_ring, "rings stopped: an available index beyond the ring, or a chain without end")
 
 /* One wire: a port queue and the queue pair it is wired to */

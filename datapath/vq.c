@@ -16,6 +16,8 @@
 
 #include "datapath/offload.h"
 #include "datapath/offload_merge.h"
+#include "datapath/vq_call.h"
+#include "datapath/vq_journal.h"
 #include "datapath/vq_log.h"
 
 /* Each half of a packed ring's base (vhost-user, "Vring descriptor indices for
@@ -153,6 +155,34 @@ static uint32_t offloads_in(const struct vq_config *cfg)
 	return (uint32_t)(cfg->features & mask);
 }
 
+void vq_journal_begin(struct vq *vq)
+{
+	uint16_t at = (uint16_t)(vq->next | (vq->wrap ? VQ_PACKED_WRAP : 0));
+	struct vq_journal *j = vq->journal;
+
+	/* Nobody's, as long as it is not all there */
+	j->size = 0;
+	vq_journal_store(j, vq_journal_word(at, at, 0));
+	j->desc = vq->desc.iova;
+	atomic_signal_fence(memory_order_seq_cst);
+	j->size = vq->size;
+}
+
+/**
+ * start_journal() - Take the journal, and see whether it is of this ring's past
+ * @vq:		Virtqueue, started but for this
+ * @cfg:	What the front-end said
+ */
+static void start_journal(struct vq *vq, const struct vq_config *cfg)
+{
+	struct vq_journal *j = vq->packed ? cfg->journal : NULL;
+
+	vq->journal = j;
+	vq->kept = j && cfg->uncertain && j->desc == cfg->desc && j->size == cfg->size;
+	if (j && !vq->kept)
+		vq_journal_begin(vq);
+}
+
 int vq_start(struct vq *vq, const struct vq_config *cfg)
 {
 	bool mergeable = vq_has(cfg, VIRTIO_NET_F_MRG_RXBUF);
@@ -190,12 +220,19 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->judged = false;
 	vq->asked_areas = false;
 	vq->call_tsc = (uint32_t)(rte_get_tsc_hz() * cfg->call_interval_us / 1000000);
-	vq->call_waits = 0;
+	vq->uncertain = cfg->uncertain;
+	vq->moved = false;
+	vq->call_waits = cfg->uncertain ? VQ_CALL_MANY : 0;
 	vq->call_at = 0;
 	vq->call_blocks = cfg->call_blocks;
 	vq_set_call(vq, cfg->call_fd);
 	iotlb_hints_init(&vq->hints);
-	atomic_store_explicit(&vq->state, VQ_RUNNING, memory_order_relaxed);
+	start_journal(vq, cfg);
+	/* As if it had slept until now: vq_wake() looks where it is */
+	vq->sleep_until = 0;
+	vq->sleep_fills = iotlb_fills(vq->tlb) - 1;
+	atomic_store_explicit(&vq->state, vq->uncertain ? VQ_ASLEEP : VQ_RUNNING,
+			      memory_order_relaxed);
 	return 0;
 }
 
@@ -204,6 +241,18 @@ uint32_t vq_base(const struct vq *vq)
 	uint32_t half = vq->next | (vq->wrap ? VQ_PACKED_WRAP : 0);
 
 	return vq->packed ? half << 16 | half : vq->next;
+}
+
+void vq_told(struct vq *vq)
+{
+	/* Whatever is at that place next is another ring */
+	if (vq->journal)
+		vq->journal->size = 0;
+}
+
+bool vq_uncertain(const struct vq *vq)
+{
+	return vq->uncertain;
 }
 
 void vq_set_call(struct vq *vq, int fd)

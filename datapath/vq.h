@@ -44,6 +44,7 @@ struct dirty_log;
 struct rte_mbuf;
 struct rte_mempool;
 struct miss_queue;
+struct vq_journal;
 
 #define VQ_BURST     32	   /* frames a call moves at most */
 #define VQ_SIZE_MAX  32768 /* virtio 1.2, 2.7 */
@@ -75,6 +76,10 @@ struct miss_queue;
  * @index:	Virtqueue index; even: towards the guest, odd: from it
  * @log:	Where to mark what is written (dirty_log.h), or NULL; borrowed until a
  *		grace period after the ring was taken from the poll lists
+ * @uncertain:	@base is what the front-end says, which may not know how far a
+ *		backend before us got (vq_resume.h)
+ * @journal:	Where to note the position of a packed ring for one behind us, or
+ *		NULL; stays the caller's
  */
 struct vq_config {
 	uint64_t desc;
@@ -90,6 +95,8 @@ struct vq_config {
 	uint16_t size;
 	uint8_t index;
 	const struct dirty_log *log;
+	bool uncertain;
+	struct vq_journal *journal;
 };
 
 struct vq;
@@ -115,7 +122,9 @@ void vq_free(struct vq *vq) CTL_ONLY;
  * @vq:		Virtqueue, in no poll list
  * @cfg:	Copied
  *
- * Counters go on from where they were.
+ * Counters go on from where they were.  Where the base is uncertain the ring's first
+ * poll finds it out, and the guest is interrupted: who had the ring before may have
+ * published and not come to that.
  *
  * Return: 0; -EINVAL for a size, base, alignment or wrapping area the
  *	specification does not allow
@@ -127,6 +136,18 @@ int vq_start(struct vq *vq, const struct vq_config *cfg) CTL_ONLY;
  * @vq:	Virtqueue, in no poll list
  */
 uint32_t vq_base(const struct vq *vq) CTL_ONLY;
+
+/**
+ * vq_told() - The front-end has been told where the ring is: nobody else need know
+ * @vq:	Virtqueue, in no poll list
+ */
+void vq_told(struct vq *vq) CTL_ONLY;
+
+/**
+ * vq_uncertain() - Whether the base it was started with is still to be found out
+ * @vq:	Virtqueue, in no poll list
+ */
+bool vq_uncertain(const struct vq *vq) CTL_ONLY;
 
 /**
  * vq_set_call() - Change the eventfd that interrupts the guest

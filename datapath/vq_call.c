@@ -168,10 +168,29 @@ void vq_notify(struct vq *vq, uint16_t moved, uint64_t now)
 	call_make(vq);
 }
 
+/**
+ * call_known() - Whether it is known where a ring is that was taken over
+ * @vq:		Virtqueue whose base is uncertain
+ * @now:	rte_rdtsc() of this round
+ *
+ * One nobody sends to is not looked at for any other reason.
+ */
+static bool call_known(struct vq *vq, uint64_t now) PMD_ONLY
+{
+	if (vq_wake(vq, now))
+		return true;
+	vq->call_at = vq->sleep_until;
+	if (vq_broken(vq))
+		vq->call_waits = 0;
+	return false;
+}
+
 void vq_call_due(struct vq *vq, uint64_t now)
 {
 	uint16_t moved = vq->call_waits;
 
+	if (unlikely(vq->uncertain) && !call_known(vq, now))
+		return;
 	vq->call_waits = 0;
 	iotlb_hints_check(vq->tlb, &vq->hints);
 	vq_areas_forget(vq);

@@ -201,6 +201,9 @@ struct vq {
 	bool listens : 1;      /* it was told to */
 	bool judged : 1;       /* a used_event was compared since the start */
 	bool asked_areas : 1;  /* the ring's own pages were asked for */
+	bool uncertain : 1;    /* the base has yet to be found out */
+	bool kept : 1;	       /* the journal is of this ring's past */
+	bool moved : 1;	       /* found elsewhere than the front-end said */
 	uint16_t call_waits;   /* positions since the burst whose call waits; 0: none does */
 	uint64_t sleep_fills;  /* iotlb_fills() before the burst that missed */
 	uint64_t sleep_until;  /* TSC */
@@ -217,6 +220,7 @@ struct vq {
 	struct vq_marks *marks;	     /* pages to be marked, scratch */
 	atomic_bool *call_blocks;    /* the guest's; any of its threads writes there */
 	uint8_t mergeable;	     /* VIRTIO_NET_F_MRG_RXBUF was negotiated */
+	struct vq_journal *journal;  /* setup, too; NULL unless packed */
 
 	struct vq_counters counters __rte_cache_aligned;
 	struct iotlb_hints hints __rte_cache_aligned;
@@ -247,6 +251,7 @@ static_assert(sizeof(struct vq_area) == 32, "two to a line");
  * @pos:	Packed: behind the chains that are dealt with
  * @first:	Packed: where the first used element goes, which publishes all
  * @first_used:	and what it is
+ * @kept:	Packed: words in the journal that count
  *
  * In a packed ring @left is not known before the end of the ring is seen.
  */
@@ -268,6 +273,7 @@ struct vq_burst {
 	struct vq_pos pos;
 	_Atomic uint64_t *first;
 	uint64_t first_used;
+	uint32_t kept;
 };
 
 /**
@@ -380,6 +386,12 @@ vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads, bool log
  * @log:	Whether what is written is logged (vq_log.h)
  */
 vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads, bool log);
+
+/**
+ * vq_journal_begin() - Note in the journal where the ring is, and which it is
+ * @vq:	Virtqueue with a journal
+ */
+void vq_journal_begin(struct vq *vq);
 
 /**
  * vq_sleep() - Post what misses, and leave the ring alone for a while

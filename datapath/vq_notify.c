@@ -4,6 +4,7 @@
  * See vq_burst.h for the handshake; interrupts the other way are in vq_call.c.
  */
 #include "datapath/vq_packed.h"
+#include "datapath/vq_resume.h"
 
 /**
  * notify_word() - Host address of a 16-bit index or flags word
@@ -58,7 +59,7 @@ bool vq_wake(struct vq *vq, uint64_t now)
 	if (iotlb_fills(vq->tlb) == vq->sleep_fills && (int64_t)(now - vq->sleep_until) < 0)
 		return false;
 	atomic_store_explicit(&vq->state, VQ_RUNNING, memory_order_relaxed);
-	return true;
+	return likely(!vq->uncertain) || vq_resume(vq, now);
 }
 
 /**

@@ -25,7 +25,9 @@
  * so that returning a chain cannot miss.
  *
  * Nothing may be written early as in the split layout, where the used index
- * covers it: a used element takes its descriptor's place.
+ * covers it: a used element takes its descriptor's place.  Should we be killed
+ * between the first of them and the one that publishes, the daemon that comes
+ * after us finds what they took the place of in the journal (vq_journal.h).
  *
  * With VIRTIO_F_IN_ORDER the call's first used element, with the ID of its last
  * chain, stands for all of them (virtio 1.2, 2.8.8).  As in the split layout
@@ -37,6 +39,7 @@
 #define VUNETD_VQ_PACKED_H
 
 #include "datapath/vq_burst.h"
+#include "datapath/vq_journal.h"
 
 static_assert(sizeof(struct vring_packed_desc) == 16, "virtio 1.2, 2.8.13");
 static_assert(offsetof(struct vring_packed_desc, len) == 8, "length, ID, flags: one word");
@@ -357,6 +360,46 @@ static __rte_always_inline void vq_packed_put(struct vq_burst *b, _Atomic uint64
 }
 
 /**
+ * vq_packed_half() - A position as the journal has it
+ * @at:		Slot
+ * @wrap:	Wrap counter there
+ */
+static __rte_always_inline uint16_t vq_packed_half(uint16_t at, bool wrap)
+{
+	return (uint16_t)(at | wrap << 15);
+}
+
+/**
+ * vq_packed_note() - Put a chain's word into the journal, where it does not count yet
+ * @vq:		Virtqueue
+ * @i:		Which word
+ * @take:	The chain
+ */
+static __rte_always_inline void vq_packed_note(struct vq *vq, uint32_t i,
+					       const struct vq_take *take) PMD_ONLY
+{
+	if (likely(vq->journal) && likely(i < VQ_JOURNAL_MAX))
+		vq->journal->undo[i] = (struct vq_undo){take->desc.meta, take->at};
+}
+
+/**
+ * vq_packed_keep() - Let the words count: used elements take their place next
+ * @vq:		Virtqueue
+ * @b:		Call
+ * @n:		How many more
+ */
+static __rte_always_inline void vq_packed_keep(struct vq *vq, struct vq_burst *b, uint16_t n)
+	PMD_ONLY
+{
+	uint16_t from = vq_packed_half(vq->next, vq->wrap);
+
+	b->kept += n;
+	/* One alone is published as soon as it is written */
+	if (likely(vq->journal) && b->kept > 1)
+		vq_journal_store(vq->journal, vq_journal_word(from, from, b->kept));
+}
+
+/**
  * vq_packed_return_batch() - Return chains as part of the call's one batch
  * @vq:		Virtqueue, in order
  * @b:		Call; its first used element stands for these as well
@@ -398,6 +441,9 @@ static __rte_always_inline void vq_packed_return(struct vq *vq, struct vq_burst 
 {
 	uint16_t slots = 0;
 
+	for (uint16_t i = 0; i < n; i++)
+		vq_packed_note(vq, b->kept + i, &takes[i]);
+	vq_packed_keep(vq, b, n);
 	for (uint16_t i = 0; i < n; i++) {
 		vq_packed_put(b, takes[i].slot, vq_packed_used(&takes[i], lens ? lens[i] : 0));
 		/* The call's first is not written before its end */
@@ -441,6 +487,11 @@ static __rte_always_inline void vq_packed_end(struct vq *vq, struct vq_burst *b,
 					      const bool log) PMD_ONLY
 {
 	if (likely(b->first)) {
+		if (likely(vq->journal))
+			vq_journal_store(vq->journal,
+					 vq_journal_word(vq_packed_half(vq->next, vq->wrap),
+							 vq_packed_half(b->pos.at, b->pos.wrap),
+							 b->kept));
 		vq->next = b->pos.at;
 		vq->wrap = b->pos.wrap;
 		vq->seq = (uint16_t)(vq->seq + b->pos.moved);

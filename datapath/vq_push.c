@@ -22,6 +22,10 @@
 #include "datapath/vq_copy.h"
 #include "datapath/vq_packed.h"
 
+/* Words in the journal that leave room for one frame of any shape and a run */
+#define PUSH_KEPT_MAX (VQ_JOURNAL_MAX - VQ_BACKS - VQ_BURST)
+static_assert(PUSH_KEPT_MAX > VQ_BURST, "a run may always be followed by a frame");
+
 /**
  * struct push_first - What the end of a run leaves for the slow path
  * @take:	Packed: the next chain
@@ -241,6 +245,7 @@ struct push_gather {
 static void push_publish(struct vq *vq, struct vq_burst *b, const struct push_gather *g,
 			 uint64_t keep) PMD_ONLY
 {
+	vq_packed_keep(vq, b, g->n_heads);
 	if (!b->first)
 		vq_packed_put(b, vq->backs[0].slot, vq->backs[0].used & keep);
 	for (uint16_t i = g->n_heads; i--;) {
@@ -256,13 +261,15 @@ static void push_publish(struct vq *vq, struct vq_burst *b, const struct push_ga
 /**
  * push_note() - Note a packed chain for push_publish()
  * @vq:		Virtqueue
+ * @b:		Call
  * @g:		Chains collected so far
  * @take:	The chain
  * @len:	Bytes that are written to it
  */
-static void push_note(struct vq *vq, struct push_gather *g, const struct vq_take *take,
-		      uint32_t len) PMD_ONLY
+static void push_note(struct vq *vq, const struct vq_burst *b, struct push_gather *g,
+		      const struct vq_take *take, uint32_t len) PMD_ONLY
 {
+	vq_packed_note(vq, b->kept + g->n_heads, take);
 	vq->backs[g->n_heads++] = (struct vq_back){take->slot, vq_packed_used(take, len)};
 	vq_pos_move(vq, &g->pos, take->n);
 }
@@ -284,7 +291,7 @@ static enum vq_step push_return(struct vq *vq, struct vq_burst *b, struct push_g
 	uint16_t idx = (uint16_t)(vq->next + b->done);
 
 	if (vq->packed) {
-		push_note(vq, g, &first->take, 0);
+		push_note(vq, b, g, &first->take, 0);
 		/* Neither a length nor the flag that says there is one */
 		push_publish(vq, b, g, ~(UINT32_MAX | (uint64_t)VRING_DESC_F_WRITE << 48));
 		return VQ_STEP_SKIP;
@@ -389,7 +396,7 @@ static enum vq_step push_chain(struct vq *vq, struct vq_burst *b, struct push_ga
 	g->got += len;
 	g->n_segs += chain.n_segs;
 	if (vq->packed) {
-		push_note(vq, g, &first->take, len);
+		push_note(vq, b, g, &first->take, len);
 		return VQ_STEP_DONE;
 	}
 	if (!vq_used_put(vq, b, idx, first->head, len))
@@ -539,7 +546,7 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 		sent = (uint16_t)(sent + push_run(vq, &b, pkts + sent, (uint16_t)(n - sent), &first,
 						  hdr_len, packed, offloads, log));
 		if (likely(sent == n) || unlikely(b.missed) || b.done == b.left ||
-		    unlikely(b.budget <= 0))
+		    unlikely(b.budget <= 0) || unlikely(b.kept > PUSH_KEPT_MAX))
 			break;
 		step = push_one(vq, &b, pkts[sent], &first, mergeable);
 		if (step == VQ_STEP_STOP)

@@ -130,6 +130,13 @@ int fixture_stop(void **state)
 	conf_free(conf);
 	munmap(mem, 2 * REGION_SIZE);
 	close(mem_fd);
+	/* Where packed rings were is for the next daemon, and there is none */
+	for (unsigned int i = 1; i <= 3; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/vm%u.rings", dir, i);
+		(void)unlink(path);
+	}
 	/* EAL leaves empty directories; nothing of ours stays */
 	for (unsigned int i = 0; i < 3; i++) {
 		char path[64];
