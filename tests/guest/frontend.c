@@ -136,6 +136,9 @@ static int negotiate_protocol(struct device *d)
 	uint64_t offered, queues;
 	int err;
 
+	if (d->g->opt->slots)
+		wanted |= BIT(VU_PROTO_CONFIGURE_MEM_SLOTS);
+
 	err = vu_get(&d->vu, VU_GET_PROTOCOL_FEATURES, &offered, 0, sizeof(offered));
 	if (err)
 		return err;
@@ -147,6 +150,10 @@ static int negotiate_protocol(struct device *d)
 	if (log & ~offered) {
 		fprintf(stderr, "vunet-guest: %s: no REPLY_ACK and LOG_SHMFD for a log\n",
 			d->vu.path);
+		return -ENOTSUP;
+	}
+	if (d->g->opt->slots && !(offered & BIT(VU_PROTO_CONFIGURE_MEM_SLOTS))) {
+		fprintf(stderr, "vunet-guest: %s: no CONFIGURE_MEM_SLOTS\n", d->vu.path);
 		return -ENOTSUP;
 	}
 	d->protocol = (wanted | log) & offered;
@@ -189,9 +196,23 @@ int frontend_connect(struct device *d)
 }
 
 /**
- * pass_memory() - SET_MEM_TABLE
+ * region_of() - A region as messages have it
  */
-static int pass_memory(struct device *d)
+static struct vu_mem_region region_of(const struct region *r)
+{
+	return (struct vu_mem_region){
+		.gpa = r->gpa,
+		.size = r->size,
+		.user_addr = (uintptr_t)r->va,
+		.mmap_offset = r->offset,
+	};
+}
+
+/**
+ * pass_table() - SET_MEM_TABLE
+ * @spare:	With the spare region
+ */
+static int pass_table(struct device *d, bool spare)
 {
 	const struct memory *m = &d->g->mem;
 	struct vu_mem_table t = {.n_regions = m->n_regions};
@@ -199,20 +220,57 @@ static int pass_memory(struct device *d)
 	unsigned int i;
 
 	for (i = 0; i < m->n_regions; i++) {
-		const struct region *r = &m->regions[i];
-
-		t.regions[i] = (struct vu_mem_region){
-			.gpa = r->gpa,
-			.size = r->size,
-			.user_addr = (uintptr_t)r->va,
-			.mmap_offset = r->offset,
-		};
-		fds[i] = r->fd;
+		t.regions[i] = region_of(&m->regions[i]);
+		fds[i] = m->regions[i].fd;
+	}
+	if (spare) {
+		t.regions[t.n_regions] = region_of(&m->spare);
+		fds[t.n_regions++] = m->spare.fd;
 	}
 	return vu_set(&d->vu, VU_SET_MEM_TABLE, &t,
 		      (uint32_t)(offsetof(struct vu_mem_table, regions) +
-				 m->n_regions * sizeof(t.regions[0])),
-		      fds, m->n_regions);
+				 t.n_regions * sizeof(t.regions[0])),
+		      fds, t.n_regions);
+}
+
+/**
+ * pass_slot() - ADD_MEM_REG or REM_MEM_REG
+ */
+static int pass_slot(struct device *d, const struct region *r, bool on)
+{
+	struct vu_mem_slot slot = {.region = region_of(r)};
+
+	return vu_set(&d->vu, on ? VU_ADD_MEM_REG : VU_REM_MEM_REG, &slot, sizeof(slot), &r->fd,
+		      on);
+}
+
+/**
+ * pass_memory() - All of it, as a table or region by region
+ */
+static int pass_memory(struct device *d)
+{
+	const struct memory *m = &d->g->mem;
+	uint64_t slots;
+	unsigned int i;
+	int err;
+
+	if (!d->g->opt->slots)
+		return pass_table(d, false);
+	err = vu_get(&d->vu, VU_GET_MAX_MEM_SLOTS, &slots, 0, sizeof(slots));
+	if (!err && slots <= m->n_regions) {
+		fprintf(stderr, "vunet-guest: %s: only %llu memory slots\n", d->vu.path,
+			(unsigned long long)slots);
+		err = -ENOTSUP;
+	}
+	for (i = 0; !err && i < m->n_regions; i++)
+		err = pass_slot(d, &m->regions[i], true);
+	return err;
+}
+
+int frontend_plug(struct device *d, bool on)
+{
+	d->plugged = on;
+	return d->g->opt->slots ? pass_slot(d, &d->g->mem.spare, on) : pass_table(d, on);
 }
 
 /**
@@ -222,9 +280,14 @@ static int pass_memory(struct device *d)
  */
 static uint64_t ring_addr(const struct device *d, uint64_t off)
 {
+	const struct memory *m = &d->g->mem;
+	uint64_t there = (uintptr_t)arena_ptr(&m->rings, off, NULL);
+
 	if (d->iommu.shift)
-		return d->iommu.windows[WINDOW_RINGS].base + off;
-	return (uintptr_t)arena_ptr(&d->g->mem.rings, off, NULL);
+		return d->iommu.windows[d->aliased ? WINDOW_ALIAS : WINDOW_RINGS].base + off;
+	if (d->aliased)
+		there += (uintptr_t)m->regions[m->alias].va - (uintptr_t)m->regions[0].va;
+	return there;
 }
 
 /**
@@ -247,6 +310,17 @@ static int pass_addr(struct device *d, unsigned int index)
 	};
 
 	return vu_set(&d->vu, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
+}
+
+int frontend_readdress(struct device *d)
+{
+	unsigned int i;
+	int err = 0;
+
+	d->aliased = !d->aliased;
+	for (i = 0; !err && i < 2 * d->g->opt->pairs; i++)
+		err = pass_addr(d, i);
+	return err;
 }
 
 int frontend_start_ring(struct device *d, unsigned int index)
@@ -298,6 +372,8 @@ int frontend_start(struct device *d)
 	unsigned int i;
 	int err;
 
+	d->aliased = false;
+	d->plugged = false;
 	err = vu_set_u64(&d->vu, VU_SET_FEATURES, d->features);
 	if (!err)
 		err = pass_memory(d);
@@ -339,6 +415,11 @@ int frontend_stop_ring(struct device *d, unsigned int index)
 	if (err)
 		return err;
 	d->base[index] = s.num;
+	if (d->g->opt->reconnect_ms && !ring_all_used(r, s.num)) {
+		fprintf(stderr, "vunet-guest: %s: ring %u stopped at 0x%x, but used up to 0x%x\n",
+			d->vu.path, index, s.num, r->packed ? r->last_used : r->used->idx);
+		return -EPROTO;
+	}
 	/* Whether that makes sense */
 	if (ring_stopped_well(r, s.num))
 		return 0;

@@ -79,4 +79,23 @@ int frontend_set_log(struct device *d, int fd, uint64_t size);
  */
 int frontend_log_all(struct device *d, bool on);
 
+/**
+ * frontend_plug() - Add the spare region to the guest's memory, or remove it
+ * @d:	Started
+ * @on:	Add it
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_plug(struct device *d, bool on);
+
+/**
+ * frontend_readdress() - Have the rings at their other addresses
+ * @d:	Started
+ *
+ * They are the same memory; the backend sees them elsewhere.
+ *
+ * Return: 0 or -errno after a complaint
+ */
+int frontend_readdress(struct device *d);
+
 #endif /* GUEST_FRONTEND_H */

@@ -10,13 +10,15 @@
 #include <unistd.h>
 
 #include "tests/guest/clock.h"
+#include "tests/guest/frontend.h"
 #include "tests/guest/report.h"
+#include "tests/guest/revive.h"
 
 /* Rounds between two looks at the clock and, under load, the backend channel */
 #define TICK_ROUNDS 64
 
-/* Looks at the clock between two checks that the backend still lives */
-#define ALIVE_ROUNDS (TICK_ROUNDS * 1024)
+/* Time between two checks that the backend still lives */
+#define ALIVE_NS (10 * NS_PER_MS)
 
 /* Idle rounds after which others on this processor are let run */
 #define IDLE_ROUNDS 16
@@ -120,6 +122,10 @@ int guest_new(struct guest *g, const struct options *opt)
 	}
 	lay_out(g);
 	err = memory_back(&g->mem, opt->pages, opt->rings == RINGS_SCATTERED, opt->seed);
+	if (!err && opt->readdress_ms && !opt->viommu)
+		err = memory_alias(&g->mem);
+	if (!err && opt->hotplug_ms)
+		err = memory_spare(&g->mem);
 	if (!err)
 		err = pool_init(&g->pool, &g->mem.buffers);
 	for (i = 0; !err && i < g->n_devices; i++)
@@ -209,10 +215,13 @@ static int hear_backends(struct guest *g)
 /**
  * backends_alive() - Whether all of them hold their connections
  */
-static int backends_alive(const struct guest *g)
+static int backends_alive(struct guest *g, uint64_t now)
 {
 	unsigned int i;
 
+	if (now < g->alive_ns)
+		return 0;
+	g->alive_ns = now + ALIVE_NS;
 	for (i = 0; i < g->n_devices; i++) {
 		if (!vu_alive(&g->devices[i].vu)) {
 			fprintf(stderr, "vunet-guest: %s: the backend hung up\n",
@@ -253,7 +262,9 @@ static void check_called(struct guest *g)
 			struct ring *r = &g->devices[i].rings[j];
 			struct pollfd p = {.fd = r->call_fd, .events = POLLIN};
 
-			if (ring_used_count(r) && poll(&p, 1, CALL_MS_MAX) == 0)
+			/* One that has ended may not have come to it */
+			if (ring_used_count(r) && poll(&p, 1, CALL_MS_MAX) == 0 &&
+			    vu_alive(&g->devices[i].vu))
 				g->stats.calls_missed++;
 		}
 	}
@@ -313,12 +324,48 @@ static bool enough(const struct guest *g)
 	return g->opt->rounds && g->stats.log_rounds + g->stats.migrations >= g->opt->rounds;
 }
 
-int guest_tick(struct guest *g, bool moved)
+/**
+ * plug() - Add the spare region to every device's memory, or remove it
+ */
+static int plug(struct guest *g, uint64_t now)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (!g->opt->hotplug_ms || now < g->plug_ns)
+		return 0;
+	g->plug_ns = now + g->opt->hotplug_ms * NS_PER_MS;
+	for (i = 0; !err && i < g->n_devices; i++)
+		err = frontend_plug(&g->devices[i], !g->devices[i].plugged);
+	g->stats.plugs++;
+	return err;
+}
+
+/**
+ * move_rings() - Have every device's rings at their other addresses
+ */
+static int move_rings(struct guest *g, uint64_t now)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (!g->opt->readdress_ms || now < g->move_ns)
+		return 0;
+	g->move_ns = now + g->opt->readdress_ms * NS_PER_MS;
+	for (i = 0; !err && i < g->n_devices; i++)
+		err = frontend_readdress(&g->devices[i]);
+	g->stats.moves++;
+	return err;
+}
+
+/**
+ * tick() - guest_tick(), but for backends that end
+ */
+static int tick(struct guest *g, bool moved)
 {
 	uint64_t now;
 	int err = 0;
 
-	g->rounds++;
 	if (g->error)
 		return g->error;
 	if (!moved)
@@ -337,12 +384,15 @@ int guest_tick(struct guest *g, bool moved)
 		err = hear_backends(g);
 	if (err < 0)
 		return err;
-	if (g->rounds % ALIVE_ROUNDS == 0) {
-		err = backends_alive(g);
-		if (err)
-			return err;
-	}
 	now = clock_ns();
+	err = backends_alive(g, now);
+	if (!err)
+		err = plug(g, now);
+	if (!err)
+		err = move_rings(g, now);
+	if (err)
+		return err;
+	revive_check(g, now);
 	if (g->warm_ns && now >= g->warm_ns)
 		warmup_over(g, now);
 	if (now >= g->line_ns && g->opt->interval && !g->opt->quiet) {
@@ -356,4 +406,16 @@ int guest_tick(struct guest *g, bool moved)
 	if (err < 0)
 		return err;
 	return !g->done && !enough(g) && !guest_stop && now < g->end_ns;
+}
+
+int guest_tick(struct guest *g, bool moved)
+{
+	int go;
+
+	g->rounds++;
+	go = tick(g, moved);
+	if (!revive_wanted(g, go))
+		return go;
+	go = revive(g);
+	return go < 0 ? go : !go;
 }

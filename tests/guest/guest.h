@@ -36,6 +36,8 @@
  * @features:	Negotiated
  * @protocol:	Negotiated vhost-user protocol features
  * @hdr:	Bytes of struct virtio_net_hdr
+ * @aliased:	Its rings are at their other addresses
+ * @plugged:	The backend has the spare region
  */
 struct device {
 	struct guest *g;
@@ -47,6 +49,8 @@ struct device {
 	uint64_t features;
 	uint64_t protocol;
 	uint32_t hdr;
+	bool aliased;
+	bool plugged;
 };
 
 /**
@@ -88,6 +92,11 @@ struct device {
  * @migrations:	--migrate: times the guest was moved
  * @calls:	Interrupts that ended a sleep
  * @calls_missed:	Sleeps that an interrupt should have ended
+ * @plugs:	--hotplug: times a region was added or removed
+ * @moves:	--readdress: times rings were moved
+ * @revivals:	--reconnect: backends that came after one that ended
+ * @outage_ms:	Longest time from the loss of one to the next frame received
+ * @cut:	verify: frames that were on their way when a backend ended, never seen again
  */
 struct stats {
 	uint64_t rx_frames;
@@ -127,6 +136,11 @@ struct stats {
 	uint64_t migrations;
 	uint64_t calls;
 	uint64_t calls_missed;
+	uint64_t plugs;
+	uint64_t moves;
+	uint64_t revivals;
+	uint64_t outage_ms;
+	uint64_t cut;
 };
 
 /**
@@ -149,6 +163,11 @@ struct stats {
  * @start_cpu_ns:	Processor time used when traffic began
  * @stop_cpu_ns:	and when it ended
  * @idle:	Rounds in a row in which nothing moved
+ * @plug_ns:	When to plug next
+ * @move_ns:	When to move the rings next
+ * @alive_ns:	When to look next whether the backends still live
+ * @lost_ns:	When a backend was lost, until a frame is received again, else 0
+ * @lost_rx:	Frames received until then
  * @error:	What ended the traffic, 0 or -errno
  * @done:	A mode has nothing left to do
  */
@@ -171,6 +190,11 @@ struct guest {
 	uint64_t start_cpu_ns;
 	uint64_t stop_cpu_ns;
 	uint32_t idle;
+	uint64_t plug_ns;
+	uint64_t move_ns;
+	uint64_t alive_ns;
+	uint64_t lost_ns;
+	uint64_t lost_rx;
 	int error;
 	bool done;
 };

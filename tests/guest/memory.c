@@ -17,6 +17,9 @@
 #define GPA_RINGS   UINT64_C(0)
 #define GPA_BUFFERS (UINT64_C(64) << 30)
 #define GPA_HOLE    (UINT64_C(1) << 30)
+#define GPA_ALIAS   (UINT64_C(32) << 30)
+#define GPA_SPARE   (UINT64_C(4096) << 30)
+#define SPARE_BYTES (UINT64_C(4) << 20)
 
 /**
  * round_up() - Round up to a multiple of a power of two
@@ -252,6 +255,29 @@ int memory_back(struct memory *m, unsigned int pages, bool scatter_rings, uint32
 	return err ? err : buffers_back(m, pages, &rng);
 }
 
+int memory_alias(struct memory *m)
+{
+	const struct region *rings = &m->regions[0];
+
+	m->alias = m->n_regions;
+	return region_add(m, rings->fd, GPA_ALIAS, 0, rings->size);
+}
+
+int memory_spare(struct memory *m)
+{
+	int fd = shared_file(SPARE_BYTES, 12), err;
+
+	if (fd < 0)
+		return fd;
+	err = region_add(m, fd, GPA_SPARE, 0, SPARE_BYTES);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	m->spare = m->regions[--m->n_regions];
+	return 0;
+}
+
 /**
  * first_of() - The first region of a file
  */
@@ -361,8 +387,12 @@ void memory_free(struct memory *m)
 	arena_free(&m->buffers);
 	for (i = 0; i < m->n_regions; i++) {
 		munmap(m->regions[i].va, m->regions[i].size);
-		if (i == 0 || m->regions[i].fd != m->regions[i - 1].fd)
+		if (i == 0 || (i != m->alias && m->regions[i].fd != m->regions[i - 1].fd))
 			close(m->regions[i].fd);
+	}
+	if (m->spare.size) {
+		munmap(m->spare.va, m->spare.size);
+		close(m->spare.fd);
 	}
 	memset(m, 0, sizeof(*m));
 }

@@ -27,7 +27,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REGIONS_MAX 3
+/* Rings, buffers in two, rings once more; and the spare one */
+#define REGIONS_MAX 5
 
 /**
  * struct region - One line of the memory table
@@ -73,6 +74,8 @@ struct arena {
  * @regions:	Memory table
  * @n_regions:	How many
  * @twins:	Of memory_twin(), by region: files, shared between regions
+ * @alias:	Of these, which shows the rings once more, or 0
+ * @spare:	Not in the table, but to be added and removed, or of size 0
  */
 struct memory {
 	struct arena rings;
@@ -80,6 +83,8 @@ struct memory {
 	struct region regions[REGIONS_MAX];
 	unsigned int n_regions;
 	int twins[REGIONS_MAX];
+	unsigned int alias;
+	struct region spare;
 };
 
 /**
@@ -121,6 +126,22 @@ int memory_twin(struct memory *m, uint8_t **copies);
  * Return: 0 or -errno after a complaint
  */
 int memory_become(struct memory *m, uint8_t **copies);
+
+/**
+ * memory_alias() - Show the rings a second time, elsewhere in guest memory
+ * @m:	From memory_back()
+ *
+ * Return: 0 or -errno
+ */
+int memory_alias(struct memory *m);
+
+/**
+ * memory_spare() - Make a region that can be plugged in
+ * @m:	From memory_back()
+ *
+ * Return: 0 or -errno
+ */
+int memory_spare(struct memory *m);
 
 /**
  * memory_free() - Unmap and close everything

@@ -123,6 +123,14 @@ static const struct spec specs[] = {
 	 "milliseconds between migrations"},
 	{"rounds", 0, KIND_U32, O(rounds), 0, UINT32_MAX, 0, NULL,
 	 "checks of the log, or migrations, to end after; 0: no bound"},
+	{"reconnect", 0, KIND_U32, O(reconnect_ms), 0, 60000, 0, NULL,
+	 "when the backend ends, milliseconds between two tries to reach the next"},
+	{"slots", 0, KIND_FLAG, O(slots), 0, 0, 0, NULL,
+	 "tell of memory region by region, not as a table"},
+	{"hotplug", 0, KIND_U32, O(hotplug_ms), 0, 60000, 0, NULL,
+	 "milliseconds between adding a region of memory and removing it again"},
+	{"readdress", 0, KIND_U32, O(readdress_ms), 0, 60000, 0, NULL,
+	 "milliseconds between moving the rings' addresses, with no pause"},
 	{"burst", 0, KIND_U32, O(burst), 1, 256, 32, NULL, "frames per round"},
 	{"ring-size", 'r', KIND_U32, O(ring_size), 8, 32768, 256, NULL,
 	 "entries per ring, a power of two"},
@@ -363,6 +371,13 @@ static int check(const struct options *o)
 		why = "two sockets go with --mode l2fwd only";
 	else if (o->toggle_ms && (o->mode != MODE_VERIFY || o->offloads || o->pairs < 2))
 		why = "--toggle goes with --mode verify, and two --pairs or more";
+	else if (o->reconnect_ms && (o->toggle_ms || o->offloads || o->mode == MODE_POISON ||
+				     o->log_dirty_ms || o->migrate))
+		why = "--reconnect does not go with --toggle, --offloads, --log-dirty, --migrate "
+		      "and "
+		      "--mode poison";
+	else if ((o->hotplug_ms || o->readdress_ms) && (o->log_dirty_ms || o->migrate))
+		why = "--hotplug and --readdress do not go with --log-dirty and --migrate";
 	else if (o->map == MAP_DYNAMIC && !o->viommu)
 		why = "--map dynamic needs a --viommu";
 	else if (o->mode == MODE_POISON && !o->viommu)

@@ -48,6 +48,10 @@ enum guest_rings { RINGS_SCATTERED, RINGS_CONTIGUOUS };
  * @migrate_ms: time between two migrations
  * @rounds:	Checks of the log, or migrations, to end after, or 0
  * @toggle_ms:	verify: time between two changes of which rings are enabled, 0 for none
+ * @reconnect_ms:	Time between two tries to reach the next backend, 0: none is tried
+ * @slots:	Tell regions of memory one by one
+ * @hotplug_ms:	Time between adding and removing a region, 0: none is
+ * @readdress_ms:	Time between two changes of the rings' addresses, 0: they stay
  * @burst:	Frames moved per round
  * @ring_size:	Entries per ring
  * @buffers:	Buffers in the pool, 0 for twice the ring entries
@@ -100,6 +104,10 @@ struct options {
 	uint32_t rounds;
 	uint32_t log_dirty_ms;
 	uint32_t toggle_ms;
+	uint32_t reconnect_ms;
+	bool slots;
+	uint32_t hotplug_ms;
+	uint32_t readdress_ms;
 	uint32_t burst;
 	uint32_t ring_size;
 	uint32_t buffers;

@@ -40,7 +40,8 @@ static const struct counter counters[] = {
 	S(rx_gso, false),	    S(tx_bad, false),	   S(tx_too_big, false),
 	S(log_rounds, false),	    S(log_changed, false), S(log_marked, false),
 	S(log_unchanged, false),    S(log_missed, true),   S(log_stray, true),
-	S(migrations, false),
+	S(migrations, false),	    S(plugs, false),	   S(moves, false),
+	S(revivals, false),	    S(outage_ms, false),   S(cut, false),
 };
 
 /**

@@ -93,6 +93,23 @@ uint32_t ring_base(const struct ring *r)
 	return at | at << 16;
 }
 
+uint16_t ring_used_idx(const struct ring *r)
+{
+	return __atomic_load_n(&r->used->idx, __ATOMIC_ACQUIRE);
+}
+
+bool ring_all_used(struct ring *r, uint32_t base)
+{
+	uint16_t at;
+
+	if (!r->packed)
+		return base == ring_used_idx(r);
+	/* Reads it all, whatever is taken later */
+	(void)packed_used_count(r);
+	at = packed_off_wrap(r, r->last_used);
+	return (uint16_t)base == at && (base >> 16 == at || !(base >> 16));
+}
+
 /**
  * packed_behind() - How far a position with its wrap counter is behind another
  */

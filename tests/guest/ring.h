@@ -47,6 +47,19 @@ void ring_free(struct ring *r);
 uint32_t ring_base(const struct ring *r);
 
 /**
+ * ring_used_idx() - What its memory says how far a split ring was used
+ * @r:	Ring
+ */
+uint16_t ring_used_idx(const struct ring *r);
+
+/**
+ * ring_all_used() - Whether a backend stopped right behind what it has used
+ * @r:		Ring nobody serves any more
+ * @base:	Answer to GET_VRING_BASE
+ */
+bool ring_all_used(struct ring *r, uint32_t base);
+
+/**
  * ring_stopped_well() - Whether a backend could have stopped there
  * @r:		Ring
  * @base:	Answer to GET_VRING_BASE

@@ -12,6 +12,9 @@
  * it comes later after all, as reordered instead.  Frames that are still missing
  * when nothing has come for a while at the end are lost.
  *
+ * With --reconnect those that were on their way when a backend ended are forgiven;
+ * it may have used their buffers and not have sent them, or not have looked at them.
+ *
  * With --toggle a frame may come back through another pair (toggle.h).
  */
 #include "tests/guest/verify.h"
@@ -135,6 +138,16 @@ bool verify_send_doomed(struct guest *g, unsigned int pair)
 }
 
 /**
+ * under_way() - Frames that are on their way, as far as the backend knows of them
+ */
+static uint64_t under_way(const struct flow *flow)
+{
+	uint64_t from = flow->expected > flow->before ? flow->expected : flow->before;
+
+	return flow->sent - from;
+}
+
+/**
  * send_some() - Send one burst of a pair, within its window
  */
 static bool send_some(struct guest *g, unsigned int pair, struct flow *flow, uint64_t *rng)
@@ -142,7 +155,7 @@ static bool send_some(struct guest *g, unsigned int pair, struct flow *flow, uin
 	unsigned int n;
 
 	for (n = 0; n < g->opt->burst; n++) {
-		if (flow->off || flow->sent - flow->expected >= flow->window)
+		if (flow->off || under_way(flow) >= flow->window)
 			break;
 		if (g->opt->count && g->stats.tx_frames >= g->opt->count)
 			break;
@@ -167,6 +180,19 @@ static bool intact(const uint8_t *f, uint32_t len, const struct mark *m)
 }
 
 /**
+ * skip() - Count what did not come before a number as lost, or forgive it
+ */
+static void skip(struct guest *g, struct flow *flow, uint64_t seq)
+{
+	uint64_t from = flow->expected > flow->before ? flow->expected : flow->before;
+
+	from = from < seq ? from : seq;
+	g->stats.cut += from - flow->expected;
+	g->stats.lost += seq - from;
+	flow->expected = seq;
+}
+
+/**
  * account() - Whether a number came in its turn
  */
 static void account(struct guest *g, struct flow *flow, uint64_t seq)
@@ -177,7 +203,7 @@ static void account(struct guest *g, struct flow *flow, uint64_t seq)
 		g->stats.reordered++;
 		g->stats.lost -= g->stats.lost > 0;
 	} else {
-		g->stats.lost += seq - flow->expected;
+		skip(g, flow, seq);
 		flow->expected = seq + 1;
 	}
 }
@@ -256,8 +282,7 @@ static bool give_up(struct guest *g, struct flow *flow)
 		return true;
 	if (clock_ns() - flow->heard_ns < PATIENCE_NS)
 		return false;
-	g->stats.lost += flow->sent - flow->expected;
-	flow->expected = flow->sent;
+	skip(g, flow, flow->sent);
 	return true;
 }
 
@@ -286,11 +311,25 @@ static int drain(struct guest *g, struct flow *flows)
 	return go < 0 ? go : 0;
 }
 
+/**
+ * forgive() - After a backend has ended, forgive what it was given
+ */
+static void forgive(const struct guest *g, struct flow *flows)
+{
+	unsigned int pair;
+
+	for (pair = 0; pair < g->opt->pairs; pair++) {
+		flows[pair].before = flows[pair].sent;
+		flows[pair].heard_ns = clock_ns();
+	}
+}
+
 int verify_run(struct guest *g)
 {
 	uint64_t rng = random_seed(g->opt->seed);
 	struct flow flows[PAIRS_MAX] = {{0}};
 	struct toggle toggle = {.rng = rng};
+	uint64_t revivals = 0;
 	unsigned int pair;
 	int go;
 
@@ -306,13 +345,16 @@ int verify_run(struct guest *g)
 			moved |= tx_reclaim(&g->devices[0], pair) > 0;
 			moved |= send_some(g, pair, &flows[pair], &rng);
 			/* A full window that stays full would stop the flow */
-			if (!moved && flows[pair].sent - flows[pair].expected >= flows[pair].window)
+			if (!moved && under_way(&flows[pair]) >= flows[pair].window)
 				give_up(g, &flows[pair]);
 		}
 		if (g->opt->toggle_ms && !g->error)
 			g->error = toggle_step(&toggle, g, flows);
 		g->done = g->opt->count && g->stats.tx_frames >= g->opt->count;
 		go = guest_tick(g, moved);
+		if (g->stats.revivals != revivals)
+			forgive(g, flows);
+		revivals = g->stats.revivals;
 	} while (go > 0);
 	return go < 0 ? go : drain(g, flows);
 }

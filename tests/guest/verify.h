@@ -14,12 +14,14 @@ struct guest;
  * @expected:	Next number to come
  * @heard_ns:	When something came last
  * @window:	Frames that may be on their way
+ * @before:	Those below this number were sent to a backend that has ended
  * @off:	Send none
  * @deaf:	Its receive ring is disabled: nothing may come there
  */
 struct flow {
 	uint64_t sent;
 	uint64_t expected;
+	uint64_t before;
 	uint64_t heard_ns;
 	uint32_t window;
 	bool off;

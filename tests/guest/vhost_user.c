@@ -31,6 +31,9 @@ static const char *const names[] = {
 	[VU_SET_VRING_ENABLE] = "SET_VRING_ENABLE",
 	[VU_SET_BACKEND_REQ_FD] = "SET_BACKEND_REQ_FD",
 	[VU_IOTLB_MSG] = "IOTLB_MSG",
+	[VU_GET_MAX_MEM_SLOTS] = "GET_MAX_MEM_SLOTS",
+	[VU_ADD_MEM_REG] = "ADD_MEM_REG",
+	[VU_REM_MEM_REG] = "REM_MEM_REG",
 	[VU_SET_STATUS] = "SET_STATUS",
 };
 
@@ -305,7 +308,8 @@ int vu_open(struct vu *vu, bool server)
 	else if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		err = -errno;
 	if (err < 0) {
-		fprintf(stderr, "vunet-guest: %s: %s\n", vu->path, strerror(-err));
+		if (!vu->retrying)
+			fprintf(stderr, "vunet-guest: %s: %s\n", vu->path, strerror(-err));
 		if (!server)
 			close(fd);
 		return err;

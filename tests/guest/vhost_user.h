@@ -37,6 +37,9 @@ enum vu_request {
 	VU_SET_VRING_ENABLE = 18,
 	VU_SET_BACKEND_REQ_FD = 21,
 	VU_IOTLB_MSG = 22,
+	VU_GET_MAX_MEM_SLOTS = 36,
+	VU_ADD_MEM_REG = 37,
+	VU_REM_MEM_REG = 38,
 	VU_SET_STATUS = 39,
 };
 
@@ -45,6 +48,7 @@ enum vu_protocol_feature {
 	VU_PROTO_LOG_SHMFD = 1,
 	VU_PROTO_REPLY_ACK = 3,
 	VU_PROTO_BACKEND_REQ = 5,
+	VU_PROTO_CONFIGURE_MEM_SLOTS = 15,
 	VU_PROTO_STATUS = 16,
 };
 
@@ -83,6 +87,14 @@ struct vu_mem_table {
 	struct vu_mem_region regions[VU_FDS_MAX];
 };
 
+/**
+ * struct vu_mem_slot - Payload of ADD_MEM_REG and REM_MEM_REG
+ */
+struct vu_mem_slot {
+	uint64_t padding;
+	struct vu_mem_region region;
+};
+
 /* IOTLB messages sent in one piece */
 #define VU_BATCH_MAX 64
 
@@ -101,6 +113,7 @@ struct vu_iotlb {
  * @backend_fd:	Our end of the backend channel, or -1
  * @reply_ack:	VU_PROTO_REPLY_ACK was negotiated
  * @trace:	Print every message
+ * @retrying:	Say nothing of a backend that is not there
  * @timeout_ms:	Bound on each step
  * @batch:	IOTLB messages that are not sent yet
  * @n_batch:	How many
@@ -111,6 +124,7 @@ struct vu {
 	int backend_fd;
 	bool reply_ack;
 	bool trace;
+	bool retrying;
 	uint32_t timeout_ms;
 	struct vu_iotlb batch[VU_BATCH_MAX];
 	unsigned int n_batch;

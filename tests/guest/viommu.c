@@ -14,6 +14,7 @@ static const uint64_t window_base[N_WINDOWS] = {
 	[WINDOW_RINGS] = UINT64_C(0x0000000c40000000),
 	[WINDOW_RX] = UINT64_C(0x0000100000000000),
 	[WINDOW_TX] = UINT64_C(0x00007e0000000000),
+	[WINDOW_ALIAS] = UINT64_C(0x0000040000000000),
 };
 
 #define PERM_MASK UINT64_C(3)
@@ -81,6 +82,8 @@ int viommu_init(struct viommu *iommu, struct vu *vu, const struct options *opt,
 	if (!iommu->delayed)
 		return -ENOMEM;
 	err = window_static(iommu, WINDOW_RINGS, &mem->rings, VHOST_ACCESS_RW);
+	if (!err && opt->readdress_ms)
+		err = window_static(iommu, WINDOW_ALIAS, &mem->rings, VHOST_ACCESS_RW);
 	if (err)
 		return err;
 	if (opt->map == MAP_DYNAMIC) {
@@ -240,10 +243,11 @@ int viommu_unmap(struct viommu *iommu, enum window_id id, uint64_t iova)
 		w->entry[first + n] = 0;
 	err = viommu_invalidate(iommu, w->base + (first << iommu->shift),
 				(uint64_t)n << iommu->shift);
-	if (err)
+	/* A backend that has gone has let go of everything */
+	if (err && err != -EPIPE && err != -ECONNRESET)
 		return err;
 	w->slots[w->tail++ % w->n_slots] = (uint32_t)first;
-	return 0;
+	return err;
 }
 
 /**

@@ -4,7 +4,7 @@
  * Theory of operation
  * ===================
  * I/O virtual space holds three windows, far apart: rings, receive buffers and
- * transmit buffers.  Each is an array of page entries; an entry is the user
+ * transmit buffers; with --readdress a fourth one shows the rings once more.  Each is an array of page entries; an entry is the user
  * address of the page with the access bits in its low end, or 0.
  *
  * Static maps fill the windows once, so that a buffer has one address where it
@@ -27,7 +27,7 @@
 #include "tests/guest/options.h"
 #include "tests/guest/vhost_user.h"
 
-enum window_id { WINDOW_RINGS, WINDOW_RX, WINDOW_TX, N_WINDOWS };
+enum window_id { WINDOW_RINGS, WINDOW_RX, WINDOW_TX, WINDOW_ALIAS, N_WINDOWS };
 
 /**
  * struct window - A range of I/O virtual addresses

@@ -8,6 +8,8 @@ import socket
 import time
 
 from daemon import Daemon
+from frontend import (F_IOMMU, F_PACKED, F_PROTOCOL, F_VERSION_1, P_BACKEND_REQ, P_MEM_SLOTS,
+                      P_REPLY_ACK, FrontEnd)
 from guest import Guest, run, verify
 from outcome import Failed, expect, expect_equal, wait_for
 
@@ -55,6 +57,50 @@ def test_no_file_stays_open(test):
     expect_fds(daemon, before)
     daemon.stop()
     expect_equal(daemon.total("guest vm1", "connections"), TIMES + 1, "connections")
+
+
+def footprint(daemon):
+    """Return (open files, mappings, KiB of memory) of the daemon."""
+    with open(f"/proc/{daemon.pid}/maps", encoding="utf-8") as file:
+        maps = len(file.readlines())
+    with open(f"/proc/{daemon.pid}/status", encoding="ascii") as file:
+        kb = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
+    return daemon.fds(), maps, kb
+
+
+def come_and_go(daemon, number):
+    """Connect a front-end that gets as far as the number says, and leaves."""
+    packed = number & 1
+    features = F_PROTOCOL | F_VERSION_1 | (F_PACKED if packed else 0)
+    protocol = P_REPLY_ACK | (P_MEM_SLOTS if number & 2 else 0)
+    with FrontEnd(daemon.sockets["vm1"]) as front:
+        if number % 7 == 6:
+            return
+        front.negotiate(features | (F_IOMMU if number & 4 else 0),
+                        protocol | (P_BACKEND_REQ if number & 4 else 0))
+        if number % 7 == 5:
+            return
+        expect_equal(front.give_memory(), 0, "answer to SET_MEM_TABLE")
+        for index in range(number % 5):
+            front.ring(index % 4, 0x80008000 if packed else 0)
+
+
+def test_a_thousand_leave_nothing(test):
+    """Files, mappings and memory stay what they were, whatever state they leave in."""
+    daemon = Daemon(test, {"vm1": {"wire": "ring", "queues": 2}},
+                    {"ring": {"devargs": "net_null0", "queues": 2}}).start()
+    for number in range(100):
+        come_and_go(daemon, number)
+    idle_fds(daemon)
+    before = footprint(daemon)
+    for number in range(1000):
+        come_and_go(daemon, number)
+    daemon.wait_total("guest vm1", "connections", 1100, 30)
+    wait_for("files and mappings as before", lambda: footprint(daemon)[:2] == before[:2])
+    after = footprint(daemon)
+    print(f"# files, mappings, KiB: {before} after 100 front-ends, {after} after 1100", flush=True)
+    expect(after[2] - before[2] <= 512, f"the daemon grew by {after[2] - before[2]} KiB")
+    daemon.stop()
 
 
 def test_front_ends_that_are_killed(test):
