@@ -70,6 +70,8 @@ int device_init(struct device *dev, uint32_t max_entries, struct rte_rcu_qsbr *q
 	dev->n_rings = 2u * dev->conf->queues;
 	for (unsigned int i = 0; i < DEVICE_RINGS_MAX; i++)
 		dev->rings[i] = (struct ring){.kick = -1, .call = -1, .uncertain = true};
+	/* Should it not be there, that is told when it is needed */
+	(void)journal_open(dev->conf->name, dev->n_rings, &dev->journal);
 	return iotlb_new(max_entries, qsbr, &dev->tlb);
 }
 

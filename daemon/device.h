@@ -84,8 +84,7 @@ struct ring {
  * @topo:	Where its rings are wired in
  * @misses:	Where its rings post misses
  * @tlb:	Its translations, for the daemon's whole life
- * @journal:	Where positions of packed rings are noted, from the first one on; NULL
- *		without
+ * @journal:	Where positions of packed rings are noted; NULL without
  * @mem:	Memory table as the library mapped it, owned; NULL without
  * @log:	Where dirty pages are logged
  * @features:	Negotiated virtio feature bits

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/library.h"
@@ -18,45 +21,45 @@
 #define JOURNAL_HEAD  4096u
 
 /**
- * struct journal - A mapped file
+ * struct journal - A guest's file
+ * @path:	Its path, owned
  * @fd:		Its descriptor, which holds the lock
- * @size:	Bytes mapped
- * @map:	JOURNAL_HEAD bytes with JOURNAL_MAGIC, then the rings
+ * @n_rings:	Rings there is room for
+ * @size:	Bytes of all that
+ * @map:	JOURNAL_HEAD bytes with JOURNAL_MAGIC, then the rings; NULL until needed
  */
 struct journal {
+	char *path;
 	int fd;
+	unsigned int n_rings;
 	size_t size;
 	uint8_t *map;
 };
 
 /**
  * file_open() - Open and lock the file
- * @name:	Guest's name
- * @ret_fd:	Descriptor
+ * @j:	With its path
  * Return: 0 or -errno
  */
-static int file_open(const char *name, int *ret_fd)
+static int file_open(struct journal *j)
 {
-	char *path;
-	int fd, err = 0;
+	int fd = open(j->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int err;
 
-	if (asprintf(&path, "%s/%s.rings", library_base(), name) < 0)
-		return -ENOMEM;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		err = -errno;
-	else if (flock(fd, LOCK_EX | LOCK_NB))
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	free(path);
-	if (err && fd >= 0)
 		close(fd);
-	*ret_fd = fd;
-	return err;
+		return err;
+	}
+	j->fd = fd;
+	return 0;
 }
 
 /**
  * file_map() - Give the file its size and map it
- * @j:	With its descriptor and size
+ * @j:	Open
  * Return: 0 or -errno
  *
  * Its pages are there from now on: one that could not be had later would be a
@@ -65,6 +68,7 @@ static int file_open(const char *name, int *ret_fd)
 static int file_map(struct journal *j)
 {
 	uint64_t magic = JOURNAL_MAGIC, found = 0;
+	void *map;
 	int err;
 
 	if (pread(j->fd, &found, sizeof(found), 0) != (ssize_t)sizeof(found) || found != magic)
@@ -73,11 +77,41 @@ static int file_map(struct journal *j)
 	err = posix_fallocate(j->fd, 0, (off_t)j->size);
 	if (err)
 		return -err;
-	j->map = mmap(NULL, j->size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
-	if (j->map == MAP_FAILED)
+	map = mmap(NULL, j->size, PROT_READ | PROT_WRITE, MAP_SHARED, j->fd, 0);
+	if (map == MAP_FAILED)
 		return -errno;
-	*(uint64_t *)(void *)j->map = magic;
+	j->map = map;
+	memcpy(j->map, &magic, sizeof(magic));
 	return 0;
+}
+
+/**
+ * ring_at() - A ring's part of a mapped file
+ * @j:		Mapped
+ * @index:	Of the ring
+ */
+static struct vq_journal *ring_at(const struct journal *j, unsigned int index)
+{
+	uint8_t *at = j->map + JOURNAL_HEAD + index * sizeof(struct vq_journal);
+
+	return (struct vq_journal *)(void *)at;
+}
+
+/**
+ * holds_something() - Whether there is a ring in it
+ * @j:	Open
+ */
+static bool holds_something(const struct journal *j)
+{
+	struct stat st;
+
+	/* Of a daemon before us, whose guest has not come back */
+	if (!j->map)
+		return !fstat(j->fd, &st) && st.st_size > 0;
+	for (unsigned int i = 0; i < j->n_rings; i++)
+		if (ring_at(j, i)->size)
+			return true;
+	return false;
 }
 
 int journal_open(const char *name, unsigned int n_rings, struct journal **ret_journal)
@@ -87,38 +121,38 @@ int journal_open(const char *name, unsigned int n_rings, struct journal **ret_jo
 
 	if (!j)
 		return -ENOMEM;
+	j->n_rings = n_rings;
 	j->size = JOURNAL_HEAD + n_rings * sizeof(struct vq_journal);
-	err = file_open(name, &j->fd);
-	if (err)
-		goto free_j;
-	err = file_map(j);
-	if (err)
-		goto close_fd;
+	if (asprintf(&j->path, "%s/%s.rings", library_base(), name) < 0) {
+		free(j);
+		return -ENOMEM;
+	}
+	err = file_open(j);
+	if (err) {
+		free(j->path);
+		free(j);
+		return err;
+	}
 	*ret_journal = j;
 	return 0;
-
-close_fd:
-	close(j->fd);
-free_j:
-	free(j);
-	return err;
 }
 
 void journal_close(struct journal *journal)
 {
 	if (!journal)
 		return;
-	munmap(journal->map, journal->size);
+	if (!holds_something(journal))
+		(void)unlink(journal->path);
+	if (journal->map)
+		munmap(journal->map, journal->size);
 	close(journal->fd);
+	free(journal->path);
 	free(journal);
 }
 
 struct vq_journal *journal_ring(struct journal *journal, unsigned int index)
 {
-	uint8_t *at;
-
-	if (!journal)
+	if (!journal || (!journal->map && file_map(journal)))
 		return NULL;
-	at = journal->map + JOURNAL_HEAD + index * sizeof(struct vq_journal);
-	return (struct vq_journal *)(void *)at;
+	return ring_at(journal, index);
 }

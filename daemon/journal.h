@@ -3,9 +3,10 @@
  *
  * Theory of operation
  * ===================
- * One file per guest, in the runtime directory, which is memory; made when the
- * guest first has packed rings, and left there when the daemon ends, however it
- * does.  What is in it is vq_journal.h's business.
+ * One file per guest, in the runtime directory, which is memory; empty until the
+ * guest first has packed rings.  When the daemon ends it stays if there is
+ * something in it that a front-end was not told, as it does when we are killed.
+ * What is in it is vq_journal.h's business.
  *
  * Whoever has it open has a lock on it, which ends with the process.  Another
  * daemon for a guest of the same name does without, as does one that cannot make
@@ -22,7 +23,7 @@ struct journal;
 struct vq_journal;
 
 /**
- * journal_open() - Map a guest's file, made if it is not there
+ * journal_open() - Open a guest's file, made if it is not there
  * @name:	Guest's name
  * @n_rings:	Rings it may have
  * @ret_journal:	Owned by the caller
@@ -32,7 +33,7 @@ struct vq_journal;
 int journal_open(const char *name, unsigned int n_rings, struct journal **ret_journal) CTL_ONLY;
 
 /**
- * journal_close() - Unmap it; the file stays
+ * journal_close() - Unmap it, and remove the file if nobody will need it
  * @journal:	Journal or NULL; no poll list names a ring of it
  */
 void journal_close(struct journal *journal) CTL_ONLY;
@@ -42,7 +43,7 @@ void journal_close(struct journal *journal) CTL_ONLY;
  * @journal:	Journal or NULL
  * @index:	Of the ring, below @n_rings
  *
- * Return: Its part, or NULL without a journal
+ * Return: Its part, or NULL without a journal or memory for it
  */
 struct vq_journal *journal_ring(struct journal *journal, unsigned int index) CTL_ONLY;
 
