@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """test_soak.py - Guests of every layout come, verify their traffic, and go or vanish
 
+Meanwhile the daemon is killed or stopped, and started again; memory is plugged in
+and out, rings get other addresses, translations are made and taken back per frame.
 The daemon has to stay as it was: as many files open, and no more memory.  What the
 guests do is drawn at random; the seed is printed.  `make soak MINUTES=60` takes
 longer over it than the tests do.
@@ -13,7 +15,7 @@ import time
 
 from daemon import Daemon
 from guest import Guest, expect_good, run, wrong_counters
-from outcome import expect, wait_for
+from outcome import expect, expect_equal, wait_for
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "10"))
 SEED = int(os.environ.get("SOAK_SEED", str(time.time_ns() % 1000000)))
@@ -32,8 +34,10 @@ LAYOUTS = {name: given for name, given in ALL_LAYOUTS.items() if LAYOUT in name}
 SHAPES = [{}, {}, {}, {"chain": 3}, {"indirect": True, "chain": 4}, {"buf_size": 500},
           {"mergeable": "off"}, {"size": 9000}, {"offloads": "all"}]
 VIOMMUS = [{"viommu": "off"}, {"viommu": "4k"}, {"viommu": "4k"},
-           {"viommu": "4k", "map": "static-push"}, {"viommu": "2m"}]
+           {"viommu": "4k", "map": "static-push"}, {"viommu": "2m"},
+           {"viommu": "4k", "map": "dynamic"}]
 WAYS = [{}, {}, {"interrupts": True}]
+STIRS = [{}, {}, {"hotplug": 50}, {"hotplug": 50, "slots": True}, {"readdress": 30}]
 RINGS = [{"ring_size": 64}, {"ring_size": 256}, {"ring_size": 1024}]
 # Each layout is met so often before memory is looked at: by then buffers were touched
 WARM_ROUNDS = 2
@@ -49,7 +53,7 @@ def rss_kb(pid):
 def options(rng, layout):
     """Draw what a guest is like."""
     drawn = {"sizes": "random", "base": rng.randrange(65536), "seed": rng.randrange(1 << 32)}
-    for choices in (SHAPES, VIOMMUS, WAYS, RINGS):
+    for choices in (SHAPES, VIOMMUS, WAYS, RINGS, STIRS):
         drawn.update(rng.choice(choices))
     return {**drawn, **LAYOUTS[layout]}
 
@@ -91,6 +95,40 @@ def stay(test, daemon, given, seconds):
     return report["rx_frames"], announced(daemon) - before
 
 
+def carried(daemon):
+    """Return how many frames the daemon has carried to its guest."""
+    daemon.process.signal(signal.SIGUSR1)
+    time.sleep(0.05)
+    return daemon.total("guest vm1 ring 0", "packets")
+
+
+def outlive(test, daemon, rng, given, seconds):
+    """Have a guest outlive the daemon, return frames that came back, were dropped, cut off.
+
+    Only frames that were in the daemon's hands when it ended, or on their way to it,
+    may be missing.
+    """
+    given.pop("offloads", None)
+    before = carried(daemon)
+    guest = Guest(test, daemon.sockets["vm1"], "verify", **given, reconnect=20)
+    wait_for("its first frames", lambda: carried(daemon) > before)
+    time.sleep(seconds * rng.random())
+    daemon.process.signal(rng.choice((signal.SIGKILL, signal.SIGTERM)))
+    daemon.process.wait(10)
+    daemon.start()
+    wait_for("traffic behind the restart", lambda: "again=" in guest.process.text(), 30)
+    time.sleep(seconds * rng.random())
+    report = guest.stop()
+    expect_equal(report["revivals"], 1, "daemons met")
+    expect(report["cut"] <= 2 * 128, f"{report['cut']} frames cut off")
+    if set(wrong_counters(report)) != {"lost"}:
+        expect_good(report)
+        return report["rx_frames"], 0, report["cut"]
+    # Drops of the daemon that ended are not known any more
+    expect(report["lost"] <= 128, f"{report['lost']} frames lost")
+    return report["rx_frames"], report["lost"], report["cut"]
+
+
 def visit(test, daemon, rng, layout, seconds):
     """Have one guest come and go, return the frames verified and dropped."""
     given = options(rng, layout)
@@ -100,12 +138,53 @@ def visit(test, daemon, rng, layout, seconds):
     return stay(test, daemon, given, seconds)
 
 
-def tell(visits, frames, dropped):
-    """Print what was verified, also if it ended badly."""
-    print(f"# soak, seed {SEED}: {visits} visits, {dropped} frames dropped and counted; "
-          "frames verified:", flush=True)
-    for layout, count in {**frames, "all": sum(frames.values())}.items():
-        print(f"# {count:14,} {layout}", flush=True)
+class Totals:
+    """What came of it, and what the daemon in its present life takes."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.frames = dict.fromkeys(LAYOUTS, 0)
+        self.visits = self.restarts = self.dropped = self.cut = 0
+        self.fds = daemon.fds()
+        self.life = self.memory = self.most = 0
+
+    def add(self, layout, good, bad, cut=0):
+        """Count a visit; every file must be closed again."""
+        self.frames[layout] += good
+        self.dropped += bad
+        self.cut += cut
+        self.visits += 1
+        self.life += 1
+        wait_for(f"{self.fds} files after {self.visits} visits, not {self.daemon.fds()}",
+                 lambda: self.daemon.fds() == self.fds)
+        if self.life == WARM_ROUNDS * len(LAYOUTS):
+            self.memory = rss_kb(self.daemon.pid)
+
+    def old(self):
+        """Tell whether the daemon has met every layout since its memory was looked at."""
+        return self.life >= (WARM_ROUNDS + 1) * len(LAYOUTS)
+
+    def check(self):
+        """Fail if the daemon has grown in its present life."""
+        if not self.memory:
+            return
+        grown = rss_kb(self.daemon.pid) - self.memory
+        self.most = max(self.most, grown)
+        expect(grown <= GROWTH_KB, f"the daemon grew by {grown} KiB")
+
+    def reborn(self):
+        """Count a restart; what it takes is looked at anew."""
+        self.restarts += 1
+        self.life = self.memory = 0
+
+    def tell(self):
+        """Print it all, also if it ended badly."""
+        print(f"# soak, seed {SEED}: {self.visits} visits, {self.restarts} restarts, "
+              f"{self.dropped} frames dropped and counted, {self.cut} cut off; "
+              "frames verified:", flush=True)
+        for layout, count in {**self.frames, "all": sum(self.frames.values())}.items():
+            print(f"# {count:14,} {layout}", flush=True)
+        print(f"# soak: {self.fds} files, at most {self.most} KiB more", flush=True)
 
 
 def soak(test):
@@ -114,25 +193,20 @@ def soak(test):
     rng = random.Random(SEED)
     daemon = Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"}).start()
     end = time.monotonic() + SECONDS
-    visit_seconds = max(0.2, SECONDS / 100)
-    frames = dict.fromkeys(LAYOUTS, 0)
-    visits, dropped, fds, memory = 0, 0, daemon.fds(), 0
+    seconds = min(5, max(0.2, SECONDS / 100))
+    totals = Totals(daemon)
     try:
-        while time.monotonic() < end or visits < (WARM_ROUNDS + 1) * len(LAYOUTS):
-            layout = list(LAYOUTS)[visits % len(LAYOUTS)]
-            good, bad = visit(test, daemon, rng, layout, min(visit_seconds, 5))
-            frames[layout] += good
-            dropped += bad
-            visits += 1
-            wait_for(f"{fds} files after {visits} visits, not {daemon.fds()}",
-                     lambda: daemon.fds() == fds)
-            if visits == WARM_ROUNDS * len(LAYOUTS):
-                memory = rss_kb(daemon.pid)
+        while time.monotonic() < end or not totals.restarts:
+            layout = list(LAYOUTS)[totals.visits % len(LAYOUTS)]
+            if totals.old() and (time.monotonic() > end or rng.random() < 0.2):
+                totals.check()
+                totals.reborn()
+                totals.add(layout, *outlive(test, daemon, rng, options(rng, layout), seconds))
+            else:
+                totals.add(layout, *visit(test, daemon, rng, layout, seconds))
+        totals.check()
     finally:
-        tell(visits, frames, dropped)
-    grown = rss_kb(daemon.pid) - memory
-    print(f"# soak: {fds} files, {memory} KiB and {grown} more", flush=True)
-    expect(grown <= GROWTH_KB, f"the daemon grew by {grown} KiB")
+        totals.tell()
     daemon.stop()
 
 
