@@ -27,6 +27,7 @@
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
 
+#include "datapath/dirty_log.h"
 #include "datapath/miss.h"
 #include "datapath/vq_internal.h"
 #include "iotlb/iotlb.h"
@@ -51,6 +52,7 @@
  * @stride:	Distance between them
  * @scattered:	4 KiB pages at random places, else one linear range
  * @features:	Negotiated, beside FEATURES
+ * @logged:	Dirty pages are logged, all of which are marked already
  */
 struct scene {
 	const char *name;
@@ -58,21 +60,24 @@ struct scene {
 	unsigned int stride;
 	bool scattered;
 	uint64_t features;
+	bool logged;
 };
 
 static const struct scene scenes[] = {
-	{"linear, 1024 buffers", 1024, 2048, false, 0},
-	{"4K scattered, 1024 buffers", 1024, 2048, true, 0},
-	{"linear, 8192 buffers", 8192, 2048, false, 0},
-	{"4K scattered, 8192 buffers", 8192, 2048, true, 0},
-	{"linear, 1024 straddling", 1024, 2176 + 128, false, 0},
-	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true, 0},
-	{"in order, linear, 1024", 1024, 2048, false, ORDER},
-	{"packed, linear, 1024", 1024, 2048, false, PACKED},
-	{"packed, 4K scattered, 1024", 1024, 2048, true, PACKED},
-	{"packed, linear, 8192", 8192, 2048, false, PACKED},
-	{"packed, 4K scattered, 8192", 8192, 2048, true, PACKED},
-	{"packed, in order, linear, 1024", 1024, 2048, false, PACKED | ORDER},
+	{"linear, 1024 buffers", 1024, 2048, false, 0, false},
+	{"4K scattered, 1024 buffers", 1024, 2048, true, 0, false},
+	{"linear, 8192 buffers", 8192, 2048, false, 0, false},
+	{"4K scattered, 8192 buffers", 8192, 2048, true, 0, false},
+	{"linear, 1024 straddling", 1024, 2176 + 128, false, 0, false},
+	{"4K scattered, 1024 straddling", 1024, 2176 + 128, true, 0, false},
+	{"in order, linear, 1024", 1024, 2048, false, ORDER, false},
+	{"packed, linear, 1024", 1024, 2048, false, PACKED, false},
+	{"packed, 4K scattered, 1024", 1024, 2048, true, PACKED, false},
+	{"packed, linear, 8192", 8192, 2048, false, PACKED, false},
+	{"packed, 4K scattered, 8192", 8192, 2048, true, PACKED, false},
+	{"packed, in order, linear, 1024", 1024, 2048, false, PACKED | ORDER, false},
+	{"logged, linear, 1024", 1024, 2048, false, 0, true},
+	{"logged, packed, linear, 1024", 1024, 2048, false, PACKED, true},
 };
 
 static struct rte_rcu_qsbr *qsbr;
@@ -88,6 +93,8 @@ struct bench {
 	uint32_t *slot;
 	struct iotlb *tlb;
 	struct vq *vq;
+	struct dirty_log log;
+	uint8_t *bits;
 	uint64_t bufs;
 	uint32_t next_buf;
 	uint16_t idx;
@@ -132,6 +139,16 @@ static void map(struct bench *b, uint32_t n, bool scattered) CTL_ONLY
 	}
 }
 
+static const struct dirty_log *dirty(struct bench *b, uint32_t n) CTL_ONLY
+{
+	struct dirty_region region = {.host = (uintptr_t)b->ram, .gpa = 0, .size = b->size};
+
+	b->bits = calloc(1, n / 8 + 1);
+	if (!b->bits || dirty_log_init(&b->log, b->bits, n / 8 + 1, &region, 1))
+		die("log");
+	return &b->log;
+}
+
 static void start(struct bench *b, const struct scene *s, uint8_t index) CTL_ONLY
 {
 	struct vq_config cfg = {
@@ -162,6 +179,8 @@ static void start(struct bench *b, const struct scene *s, uint8_t index) CTL_ONL
 	if (iotlb_new(65536, qsbr, &b->tlb) || vq_new(b->tlb, misses, &b->vq))
 		die("iotlb");
 	map(b, n, s->scattered);
+	if (s->logged)
+		cfg.log = dirty(b, n);
 	if (vq_start(b->vq, &cfg))
 		die("vq_start");
 }
@@ -172,6 +191,7 @@ static void stop(struct bench *b) CTL_ONLY
 	iotlb_free(b->tlb);
 	munmap(b->ram, b->size);
 	free(b->slot);
+	free(b->bits);
 }
 
 /* The driver of a packed ring: likewise, RING being a power of two here */
