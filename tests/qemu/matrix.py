@@ -131,13 +131,13 @@ class Boot:
 DEFAULT = [
     Boot("intel", "split", 1, ("strict", "vfio2m", "vfio4k"),
          ("rebind", "reboot", "set_link", "restart", "kill", "migrate")),
-    Boot("intel", "packed", 4, ("lazy", "strict", "pt", "vfio1g", "vfio4k")),
+    Boot("intel", "packed", 4, ("lazy", "strict", "pt", "vfio1g", "vfio4k"), ("kill",)),
     Boot("intel", "split", 4, ("pt", "lazy", "vfio1g", "vfio2m"), mtu=1400),
     Boot("virtio", "split", 4, ("strict", "lazy", "vfio1g", "vfio4k"), plain=True),
     Boot("virtio", "packed", 1, ("lazy", "pt", "strict", "vfio1g", "vfio2m", "vfio4k"),
-         ("reboot",)),
+         ("restart", "reboot")),
     Boot("none", "split", 1, ("kernel", "uio1g", "uio2m"), ("hotplug", "restart_qemu")),
-    Boot("none", "packed", 4, ("kernel", "uio1g", "uio2m"), ("rebind",), client=True),
+    Boot("none", "packed", 4, ("kernel", "uio1g", "uio2m"), ("rebind", "kill"), client=True),
 ]
 
 
