@@ -41,6 +41,18 @@ static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_s
 	return a < b ? b - a < a_size : a - b < b_size;
 }
 
+bool memory_regions_overlap(const struct vu_region *r, const struct vu_region *o)
+{
+	return ranges_overlap(r->guest_addr, r->size, o->guest_addr, o->size) ||
+	       ranges_overlap(r->user_addr, r->size, o->user_addr, o->size);
+}
+
+bool memory_region_wraps(const struct vu_region *r)
+{
+	return !r->size || r->guest_addr + (r->size - 1) < r->guest_addr ||
+	       r->user_addr + (r->size - 1) < r->user_addr;
+}
+
 /**
  * region_check() - Whether a region can be what it says
  * @r:		Region, copied from the message
@@ -49,9 +61,7 @@ static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_s
  */
 static int region_check(const struct vu_region *r, int fd) CTL_ONLY
 {
-	if (!r->size || r->guest_addr + (r->size - 1) < r->guest_addr ||
-	    r->user_addr + (r->size - 1) < r->user_addr ||
-	    r->mmap_offset + r->size < r->mmap_offset)
+	if (memory_region_wraps(r) || r->mmap_offset + r->size < r->mmap_offset)
 		return -EINVAL;
 	return shared_file_check(fd, r->mmap_offset + r->size);
 }
@@ -71,10 +81,7 @@ static int memory_check(const struct vu_memory *mem, const int *fds) CTL_ONLY
 		if (err)
 			return err;
 		for (unsigned int j = 0; j < i; j++) {
-			const struct vu_region *o = &mem->regions[j];
-
-			if (ranges_overlap(r->guest_addr, r->size, o->guest_addr, o->size) ||
-			    ranges_overlap(r->user_addr, r->size, o->user_addr, o->size))
+			if (memory_regions_overlap(r, &mem->regions[j]))
 				return -EINVAL;
 		}
 	}

@@ -28,6 +28,19 @@ struct memory_slots {
 };
 
 /**
+ * memory_region_wraps() - Whether a region has no bytes, or more than addresses go
+ * @r:		Region, copied from the message
+ */
+bool memory_region_wraps(const struct vu_region *r);
+
+/**
+ * memory_regions_overlap() - Whether two regions share an address of either kind
+ * @r:		Region that does not wrap
+ * @o:		Another one
+ */
+bool memory_regions_overlap(const struct vu_region *r, const struct vu_region *o);
+
+/**
  * memory_slots_wanted() - Whether the front-end may add and remove regions
  * @guest:	Guest
  */

@@ -4,9 +4,13 @@
  * As with a whole table, rings stand still for as long as the library takes, and
  * with a vIOMMU every translation is asked for anew: what was in a region that
  * went must not be found any more, and the others are mapped elsewhere.
+ *
+ * QEMU 7.2 adds and removes each region once for every queue pair, though the
+ * table is the device's: what says again what is so already changes nothing.
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/gate.h"
@@ -44,17 +48,69 @@ static int slots_replace(struct guest *guest, const struct memory_slots *next) C
 	return err;
 }
 
+/**
+ * slot_find() - The region of a name
+ * @slots:	Table
+ * @r:		Region, untrusted; where it is in its file does not count
+ * Return: Index, or the number of regions when there is none
+ */
+static unsigned int slot_find(const struct memory_slots *slots, const struct vu_region *r)
+{
+	unsigned int i = 0;
+
+	while (i < slots->mem.n_regions && (slots->mem.regions[i].guest_addr != r->guest_addr ||
+					    slots->mem.regions[i].user_addr != r->user_addr ||
+					    slots->mem.regions[i].size != r->size))
+		i++;
+	return i;
+}
+
+/**
+ * slot_is() - Whether a region is just what there is
+ * @slots:	Table
+ * @i:		From slot_find()
+ * @r:		Region, untrusted
+ * @fd:		Its file
+ */
+static bool slot_is(const struct memory_slots *slots, unsigned int i, const struct vu_region *r,
+		    int fd)
+{
+	struct stat is, asked;
+
+	return i < slots->mem.n_regions && slots->mem.regions[i].mmap_offset == r->mmap_offset &&
+	       !fstat(slots->fds[i], &is) && !fstat(fd, &asked) && is.st_dev == asked.st_dev &&
+	       is.st_ino == asked.st_ino;
+}
+
+/**
+ * slot_absent() - Whether nothing of a region is there
+ * @slots:	Table
+ * @r:		Region, untrusted
+ */
+static bool slot_absent(const struct memory_slots *slots, const struct vu_region *r)
+{
+	if (memory_region_wraps(r))
+		return false;
+	for (unsigned int i = 0; i < slots->mem.n_regions; i++)
+		if (memory_regions_overlap(r, &slots->mem.regions[i]))
+			return false;
+	return true;
+}
+
 GATE_HANDLER(gate_add_mem_reg)
 {
 	struct memory_slots *slots = &guest->slots, next = *slots;
+	struct vu_region asked = msg->payload.slot.region;
 	unsigned int n = slots->mem.n_regions;
 	int err;
 
 	if (!memory_slots_wanted(guest) || n_fds != 1)
 		return -EPROTO;
+	if (slot_is(slots, slot_find(slots, &asked), &asked, fds[0]))
+		return 0;
 	if (n == VU_MAX_REGIONS)
 		return -ENOSPC;
-	next.mem.regions[n] = msg->payload.slot.region;
+	next.mem.regions[n] = asked;
 	next.fds[n] = fds[0];
 	next.mem.n_regions = n + 1;
 	err = slots_replace(guest, &next);
@@ -74,18 +130,14 @@ GATE_HANDLER(gate_rem_mem_reg)
 {
 	struct memory_slots *slots = &guest->slots, next = *slots;
 	struct vu_region gone = msg->payload.slot.region;
-	unsigned int i = 0, last;
+	unsigned int i = slot_find(slots, &gone), last;
 	int err, fd;
 
 	(void)fds, (void)n_fds;
 	if (!memory_slots_wanted(guest))
 		return -EPROTO;
-	while (i < slots->mem.n_regions && (slots->mem.regions[i].guest_addr != gone.guest_addr ||
-					    slots->mem.regions[i].user_addr != gone.user_addr ||
-					    slots->mem.regions[i].size != gone.size))
-		i++;
 	if (i == slots->mem.n_regions)
-		return -ENOENT;
+		return slot_absent(slots, &gone) ? 0 : -ENOENT;
 	fd = slots->fds[i];
 	last = --next.mem.n_regions;
 	next.mem.regions[i] = next.mem.regions[last];
