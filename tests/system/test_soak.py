@@ -2,7 +2,8 @@
 """test_soak.py - Guests of every layout come, verify their traffic, and go or vanish
 
 Meanwhile the daemon is killed or stopped, and started again; memory is plugged in
-and out, rings get other addresses, translations are made and taken back per frame.
+and out, rings get other addresses, translations are made and taken back per frame,
+dirty pages are logged, guests are migrated to a second daemon and back.
 The daemon has to stay as it was: as many files open, and no more memory.  What the
 guests do is drawn at random; the seed is printed.  `make soak MINUTES=60` takes
 longer over it than the tests do.
@@ -37,7 +38,9 @@ VIOMMUS = [{"viommu": "off"}, {"viommu": "4k"}, {"viommu": "4k"},
            {"viommu": "4k", "map": "static-push"}, {"viommu": "2m"},
            {"viommu": "4k", "map": "dynamic"}]
 WAYS = [{}, {}, {"interrupts": True}]
-STIRS = [{}, {}, {"hotplug": 50}, {"hotplug": 50, "slots": True}, {"readdress": 30}]
+# "migrate" stands for the second daemon's socket
+STIRS = [{}, {}, {"hotplug": 50}, {"hotplug": 50, "slots": True}, {"readdress": 30},
+         {"log_dirty": 50}, {"migrate": True, "migrate_ms": 50}]
 RINGS = [{"ring_size": 64}, {"ring_size": 256}, {"ring_size": 1024}]
 # Each layout is met so often before memory is looked at: by then buffers were touched
 WARM_ROUNDS = 2
@@ -50,11 +53,15 @@ def rss_kb(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
-def options(rng, layout):
+def options(rng, layout, other):
     """Draw what a guest is like."""
     drawn = {"sizes": "random", "base": rng.randrange(65536), "seed": rng.randrange(1 << 32)}
     for choices in (SHAPES, VIOMMUS, WAYS, RINGS, STIRS):
         drawn.update(rng.choice(choices))
+    if "migrate" in drawn:
+        # Of streams it is not known how many frames are on their way
+        drawn.pop("offloads", None)
+        drawn["migrate"] = other.sockets["vm1"]
     return {**drawn, **LAYOUTS[layout]}
 
 
@@ -67,22 +74,24 @@ def vanish(test, path, given, seconds):
     guest.process.wait(5)
 
 
-def announced(daemon):
-    """Return how many frames the daemon says it has dropped; nothing is said of nothing."""
-    daemon.process.signal(signal.SIGUSR1)
+def announced(*daemons):
+    """Return how many frames the daemons say they dropped; nothing is said of nothing."""
+    for daemon in daemons:
+        daemon.process.signal(signal.SIGUSR1)
     time.sleep(0.05)
-    return sum(value for name, value in daemon.totals().get("port ring queue 0", {}).items()
+    return sum(value for daemon in daemons
+               for name, value in daemon.totals().get("port ring queue 0", {}).items()
                if name.startswith("drop"))
 
 
-def stay(test, daemon, given, seconds):
+def stay(test, daemon, other, given, seconds):
     """Have a guest verify its traffic, return the frames that came back and those dropped.
 
     On a busy machine frames are dropped by right, when the guest or its answers are
     too late for them, or not even taken before the guest gives up; whatever is lost
     must be among those.
     """
-    before = announced(daemon)
+    before = announced(daemon, other)
     report = run(test, daemon.sockets["vm1"], "verify", **given, duration=seconds)
     if set(wrong_counters(report)) != {"lost"}:
         expect_good(report)
@@ -91,8 +100,8 @@ def stay(test, daemon, given, seconds):
     lost = 1 if "offloads" in given else report["lost"]
     lost = max(0, lost - report["tx_left"])
     wait_for(f"{lost} frames that the guest lost among those dropped",
-             lambda: announced(daemon) - before >= lost)
-    return report["rx_frames"], announced(daemon) - before
+             lambda: announced(daemon, other) - before >= lost)
+    return report["rx_frames"], announced(daemon, other) - before
 
 
 def carried(daemon):
@@ -108,7 +117,8 @@ def outlive(test, daemon, rng, given, seconds):
     Only frames that were in the daemon's hands when it ended, or on their way to it,
     may be missing.
     """
-    given.pop("offloads", None)
+    for name in ("offloads", "migrate", "migrate_ms", "log_dirty"):
+        given.pop(name, None)
     before = carried(daemon)
     guest = Guest(test, daemon.sockets["vm1"], "verify", **given, reconnect=20)
     wait_for("its first frames", lambda: carried(daemon) > before)
@@ -129,13 +139,13 @@ def outlive(test, daemon, rng, given, seconds):
     return report["rx_frames"], report["lost"], report["cut"]
 
 
-def visit(test, daemon, rng, layout, seconds):
+def visit(test, daemon, other, rng, layout, seconds):
     """Have one guest come and go, return the frames verified and dropped."""
-    given = options(rng, layout)
+    given = options(rng, layout, other)
     if rng.random() < 0.3:
         vanish(test, daemon.sockets["vm1"], given, seconds * rng.random())
         return 0, 0
-    return stay(test, daemon, given, seconds)
+    return stay(test, daemon, other, given, seconds)
 
 
 class Totals:
@@ -192,6 +202,9 @@ def soak(test):
     expect(LAYOUTS, f"no layout is called {LAYOUT!r}; there are: {', '.join(ALL_LAYOUTS)}")
     rng = random.Random(SEED)
     daemon = Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"}).start()
+    # On the same core, and idle most of the time
+    other = Daemon(test, {"vm1": {"wire": "ring"}}, {"ring": "net_ring0"},
+                   pmd={"idle_sleep_us": 1000}).start()
     end = time.monotonic() + SECONDS
     seconds = min(5, max(0.2, SECONDS / 100))
     totals = Totals(daemon)
@@ -201,13 +214,15 @@ def soak(test):
             if totals.old() and (time.monotonic() > end or rng.random() < 0.2):
                 totals.check()
                 totals.reborn()
-                totals.add(layout, *outlive(test, daemon, rng, options(rng, layout), seconds))
+                given = options(rng, layout, other)
+                totals.add(layout, *outlive(test, daemon, rng, given, seconds))
             else:
-                totals.add(layout, *visit(test, daemon, rng, layout, seconds))
+                totals.add(layout, *visit(test, daemon, other, rng, layout, seconds))
         totals.check()
     finally:
         totals.tell()
     daemon.stop()
+    other.stop()
 
 
 soak.seconds = SECONDS + 60
