@@ -99,8 +99,13 @@ for group; do
 	case $group in
 	unit) unit_tests release . ;;
 	asan) unit_tests asan . ;;
-	# What threads share: the IOTLB, the poll lists, the misses
-	tsan) unit_tests tsan 'race|threads|miss|pmd' ;;
+	# What threads share: the IOTLB, the poll lists, the misses; and all of it together
+	tsan)
+		unit_tests tsan 'race|threads|miss|pmd'
+		step "vunetd builds with BUILD=tsan" make -s -j"$(nproc)" BUILD=tsan build/tsan/vunetd
+		step "vunet-guest builds" make -s -j"$(nproc)" build/release/vunet-guest
+		listed tests/system/run.py --build build/tsan "threads:"
+		;;
 	# Without the grace period the race test must find what it looks for
 	nograce) unit_tests nograce iotlb_race ;;
 	# What was found before, and a short look for more

@@ -15,8 +15,10 @@ import time
 from outcome import Failed, expect, expect_equal, wait_for
 from process import Process, cpus
 
-# Of libraries, for builds with a leak checker
-SUPPRESSIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lsan.supp")
+# Of libraries, for builds with a leak checker, or one for races
+HERE = os.path.dirname(os.path.abspath(__file__))
+SUPPRESSIONS = os.path.join(HERE, "lsan.supp")
+TSAN = f"halt_on_error=1:suppressions={os.path.join(HERE, 'tsan.supp')}"
 START_SECONDS = 30
 STOP_SECONDS = 10
 TOTALS = re.compile(r"totals (\S.*?):((?: \w+=\d+)+)$", re.MULTILINE)
@@ -51,6 +53,7 @@ class Daemon:
         os.mkdir(self.runtime, 0o755)
         self.env = dict(os.environ, RUNTIME_DIRECTORY=self.runtime,
                         LSAN_OPTIONS=f"suppressions={SUPPRESSIONS}:print_suppressions=0",
+                        TSAN_OPTIONS=TSAN,
                         **(env or {}))
         self.sockets = {name: os.path.join(self.directory, f"{name}.sock") for name in guests}
         self.config = os.path.join(self.directory, "vunetd.conf")
