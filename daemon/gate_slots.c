@@ -9,6 +9,7 @@
  * table is the device's: what says again what is so already changes nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,6 +67,22 @@ static unsigned int slot_find(const struct memory_slots *slots, const struct vu_
 }
 
 /**
+ * same_file() - Whether two descriptors are of one file
+ * @a:	Descriptor
+ * @b:	Descriptor, of anything: its file system's server is not asked, for it need
+ *	not answer
+ */
+static bool same_file(int a, int b)
+{
+	const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+	struct statx sa, sb;
+
+	return !statx(a, "", flags, STATX_INO, &sa) && !statx(b, "", flags, STATX_INO, &sb) &&
+	       sa.stx_dev_major == sb.stx_dev_major && sa.stx_dev_minor == sb.stx_dev_minor &&
+	       sa.stx_ino == sb.stx_ino;
+}
+
+/**
  * slot_is() - Whether a region is just what there is
  * @slots:	Table
  * @i:		From slot_find()
@@ -75,11 +92,8 @@ static unsigned int slot_find(const struct memory_slots *slots, const struct vu_
 static bool slot_is(const struct memory_slots *slots, unsigned int i, const struct vu_region *r,
 		    int fd)
 {
-	struct stat is, asked;
-
 	return i < slots->mem.n_regions && slots->mem.regions[i].mmap_offset == r->mmap_offset &&
-	       !fstat(slots->fds[i], &is) && !fstat(fd, &asked) && is.st_dev == asked.st_dev &&
-	       is.st_ino == asked.st_ino;
+	       same_file(slots->fds[i], fd);
 }
 
 /**
