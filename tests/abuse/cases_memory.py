@@ -13,10 +13,12 @@ import struct
 from functools import partial
 
 import front
+import fuse
 from case import Case
-from front import table
+from front import U64, Front, table
 from outcome import expect, wait_for
-from session import GUEST, REGION, USER, Session
+from session import GUEST, P_BACKEND, P_REPLY_ACK, P_SLOTS, PROTOCOL, REGION, USER, VERSION_1
+from session import Session, bits
 
 REFUSED = (("guest bad", "refused", None),)
 TOP = 1 << 64
@@ -208,8 +210,56 @@ def many_regions(n):
     return struct.pack("<II", n & 0xffffffff, 0) + table(*regions)[8:]
 
 
+def slots(stage):
+    """Return a front-end that adds regions one by one, and how it says so."""
+    peer = Front(stage.bad)
+    peer.do(front.SET_PROTOCOL_FEATURES, U64.pack(bits(P_SLOTS, P_REPLY_ACK, P_BACKEND)))
+    peer.do(front.SET_OWNER)
+    peer.do(front.SET_FEATURES, U64.pack(bits(VERSION_1, PROTOCOL)))
+
+    def add(fd, *region):
+        return peer.ask(front.ADD_MEM_REG, bytes(8) + front.REGION.pack(*region), [fd])
+
+    return peer, add
+
+
+def one_by_one(stage):
+    """Add regions that cannot be, and more than there may be; remove what is not there."""
+    peer, add = slots(stage)
+    with peer, memory_file() as fd:
+        expect(not add(fd, 0, 4096, USER[0], 0), "a region was refused")
+        for region in ((4095, 4096, USER[1], 0), (8192, 4096, USER[0] + 4095, 0),
+                       (8192, 0, USER[1], 0), (TOP - 4096, 8192, USER[1], 0),
+                       (8192, 4096, TOP - 1, 0), (8192, 4096, USER[1], TOP - 1),
+                       (8192, 2 * REGION + 1, USER[1], 0)):
+            expect(add(fd, *region), f"{region} was accepted")
+        for i in range(1, 8):
+            expect(not add(fd, i << 20, 4096, USER[0] + (i << 20), 0), "a region was refused")
+        expect(add(fd, 8 << 20, 4096, USER[1], 0), "nine regions were accepted")
+        for region in ((1, 4096, USER[0], 0), (0, 4097, USER[0], 0), (TOP - 1, 4096, USER[0], 0)):
+            expect(peer.ask(front.REM_MEM_REG, bytes(8) + front.REGION.pack(*region)),
+                   f"{region} was removed")
+        peer.alive()
+    return "error reply; the others stay"
+
+
+def again_of_a_file_that_waits(stage):
+    """Add a region once more, of a file that does not even say what it is."""
+    peer, add = slots(stage)
+    with fuse.file(deaf=True) as (waiting, _), peer, memory_file() as fd:
+        expect(not add(fd, 0, 4096, USER[0], 0), "a region was refused")
+        expect(add(waiting, 0, 4096, USER[0], 0), "it was accepted")
+        stage.goes_on(100)
+        peer.alive()
+    return "error reply"
+
+
 def cases():
     """Yield all of them."""
+    yield Case("regions one by one", "that lie, overlap, are too many or not there", one_by_one,
+               (("guest bad", "refused", 11),))
+    yield Case("a region again, of a file that waits", "its server says nothing (FUSE)",
+               again_of_a_file_that_waits, (("guest bad", "refused", 1),))
     one = (0, REGION, USER[0], 0)
 
     def region(name, done, *values, kind=memory_file):

@@ -67,6 +67,9 @@ def twice(stage, request):
                     did = "answers"
                 elif s.ask(request.number, request.payload, fds):
                     did = "error reply"
+            except Ended:
+                expect(request.replies, "the connection was closed instead of an error reply")
+                return "closes the connection"
             finally:
                 for fd in fds:
                     os.close(fd)

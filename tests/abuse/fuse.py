@@ -31,20 +31,20 @@ def _attributes(node):
                        0o40755 if directory else 0o100666, 1, 0, 0, 0, 4096, 0)
 
 
-def _answer(opcode, node):
+def _answer(opcode, node, valid):
     """Return the payload of an answer, or None for an error."""
     if opcode == INIT:
         return struct.pack("<IIIIHHIIHHI7I", 7, 31, 4096, 0, 1, 1, 4096, 1, 1, 0, 0, *[0] * 7)
     if opcode == LOOKUP:
-        return struct.pack("<QQQQII", 2, 1, 3600, 3600, 0, 0) + _attributes(2)
+        return struct.pack("<QQQQII", 2, 1, 3600, valid, 0, 0) + _attributes(2)
     if opcode == GETATTR:
-        return struct.pack("<QII", 3600, 0, 0) + _attributes(node)
+        return struct.pack("<QII", valid, 0, 0) + _attributes(node)
     if opcode == OPEN:
         return struct.pack("<QII", 1, 0, 0)
     return b"" if opcode == RELEASE else None
 
 
-def _serve(device, flushed):
+def _serve(device, flushed, deaf):
     while True:
         try:
             request = os.read(device, 1 << 17)
@@ -53,16 +53,20 @@ def _serve(device, flushed):
         _, opcode, unique, node, *_ = IN.unpack_from(request)
         if opcode == FLUSH:
             flushed.set()
-        if opcode in (FORGET, BATCH_FORGET, INTERRUPT, FLUSH):
+        if opcode in (FORGET, BATCH_FORGET, INTERRUPT, FLUSH) or (
+                deaf and opcode == GETATTR and node == 2):
             continue
-        payload = _answer(opcode, node)
+        payload = _answer(opcode, node, 0 if deaf else 3600)
         os.write(device, OUT.pack(OUT.size + len(payload or b""), 0 if payload is not None else
                                   -ENOSYS, unique) + (payload or b""))
 
 
 @contextlib.contextmanager
-def file():
-    """A descriptor of such a file, and an event that tells of an attempt to close it."""
+def file(deaf=False):
+    """A descriptor of such a file, and an event that tells of an attempt to close it.
+
+    deaf: Who asks what the file is waits as well
+    """
     flushed = threading.Event()
     try:
         device = os.open("/dev/fuse", os.O_RDWR)
@@ -73,7 +77,7 @@ def file():
         if _libc.mount(b"abuse", directory.encode(), b"fuse", 0, options):
             os.close(device)
             raise Skipped(f"FUSE cannot be mounted: {os.strerror(ctypes.get_errno())}")
-        threading.Thread(target=_serve, args=(device, flushed), daemon=True).start()
+        threading.Thread(target=_serve, args=(device, flushed, deaf), daemon=True).start()
         fd = os.open(os.path.join(directory, "file"), os.O_RDWR)
         try:
             yield fd, flushed

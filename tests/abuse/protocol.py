@@ -11,6 +11,7 @@ import re
 
 import front
 from front import ADDR, IOTLB, LOG, STATE, U64
+from front import REGION as REGION_AT
 from outcome import expect_equal
 from session import IOMMU, MRG, PROTOCOL, REGION, USER, VERSION_1, bits
 
@@ -34,6 +35,7 @@ class Request:
 
 FEATURES = bits(VERSION_1, MRG, PROTOCOL, IOMMU)
 RING = STATE.pack(0, 0)
+SLOT = bytes(8) + REGION_AT.pack(0, REGION, USER[0], 0)
 TABLE = front.table((0, REGION, USER[0], 0))
 
 
@@ -66,6 +68,9 @@ REQUESTS = [
     fixed("SEND_RARP", front.SEND_RARP, U64.pack(0x563412005452)),
     fixed("NET_SET_MTU", front.NET_SET_MTU, U64.pack(1500)),
     Request("SET_BACKEND_REQ_FD", front.SET_BACKEND_REQ_FD, 0, 8, 1, passes=CHANNEL),
+    fixed("GET_MAX_MEM_SLOTS", front.GET_MAX_MEM_SLOTS, replies=True),
+    fixed("ADD_MEM_REG", front.ADD_MEM_REG, SLOT, fds_max=1, passes=MEMORY),
+    fixed("REM_MEM_REG", front.REM_MEM_REG, SLOT, fds_max=1),
     fixed("IOTLB_MSG", front.IOTLB_MSG,
           IOTLB.pack(0x10000, 0x1000, USER[0], front.BOTH, front.UPDATE)),
 ]
