@@ -41,7 +41,7 @@
 #define FRAMES	 9 /* given or taken in the burst that is cut short */
 
 #define STATES_MAX 400
-#define ROUNDS	   2 /* of each kind of ring, each somewhere else */
+#define ROUNDS	   1 /* of each kind of ring, each somewhere else */
 
 static struct rte_mempool *pool;
 
