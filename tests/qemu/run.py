@@ -145,6 +145,7 @@ class Run:
         self.sockets = tempfile.mkdtemp(prefix="vunet-qemu-")
         self.started = []
         self.guest = None
+        self.began = 0
 
     def run(self):
         """Start the backend, boot the guest, check, and end both."""
@@ -156,7 +157,7 @@ class Run:
             name = self.boot.name
             if (check(name, "vunetd starts and the guest boots", self.begin) and
                     self.drivers() and self.actions()):
-                check(name, "vunetd ends cleanly", self.guest.backend.stop)
+                check(name, "vunetd ends cleanly", self.end)
         finally:
             signal.alarm(0)
             for ending in reversed(self.started):
@@ -173,12 +174,17 @@ class Run:
 
     def begin(self):
         """Start the backend, boot the guest."""
-        begin = time.monotonic()
+        self.began = time.monotonic()
         self.guest = self.launch(vm.Place(self.options.image, self.sockets, self.directory))
         self.guest.driver = self.boot.drivers[0]
         self.guest.elsewhere = self.elsewhere
         self.guest.booted()
-        return f" ({time.monotonic() - begin:.0f} s)"
+        return f" ({time.monotonic() - self.began:.0f} s)"
+
+    def end(self):
+        """End the backend, say how long all of it took."""
+        self.guest.backend.stop()
+        return f" ({time.monotonic() - self.began:.0f} s in all)"
 
     def launch(self, place, number=0, bridge=None, incoming=None):
         """Start a backend and a QEMU, return the guest."""
