@@ -14,6 +14,7 @@
 #include "daemon/gate.h"
 #include "daemon/guest.h"
 #include "datapath/vq.h"
+#include "iotlb/iotlb.h"
 
 /**
  * ring_at() - The ring a message is about
@@ -90,6 +91,28 @@ GATE_HANDLER(gate_set_vring_base)
  * index it believes in, so it is told ours first, and corrected where it knows
  * half of it.
  */
+/**
+ * translations_end() - Forget every translation when the last ring has stopped
+ * @guest:	Guest
+ *
+ * QEMU tells of what is unmapped only while a device is started.  What its driver
+ * unmaps before it starts the device again nobody hears of, and a memory table,
+ * with which translations would go, is not sent anew when nothing was plugged in.
+ */
+static void translations_end(struct guest *guest) CTL_ONLY
+{
+	struct device *dev = &guest->dev;
+
+	if (!device_viommu(dev))
+		return;
+	for (unsigned int i = 0; i < dev->n_rings; i++)
+		if (dev->rings[i].kicked)
+			return;
+	iotlb_clear(dev->tlb);
+	iotlb_synchronize(dev->tlb);
+	resolver_clear(&guest->resolver);
+}
+
 GATE_HANDLER(gate_get_vring_base)
 {
 	struct vu_vring_state state = msg->payload.state;
@@ -104,6 +127,7 @@ GATE_HANDLER(gate_get_vring_base)
 		close(ring->kick);
 	ring->kick = -1;
 	ring->kicked = false;
+	translations_end(guest);
 	/* A library that has not heard of this ring has nothing to stop */
 	if (!library_set_base(&guest->lib, (uint16_t)state.index, (uint16_t)ring->base))
 		err = library_call(&guest->lib, msg, NULL, 0, true);

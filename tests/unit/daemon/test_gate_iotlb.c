@@ -59,6 +59,25 @@ static void test_update_and_invalidate(void **state)
 }
 
 /* The last page of all, and 0 from 0: everything */
+/* While all rings are stopped QEMU tells of nothing that is unmapped */
+static void test_translations_end_with_the_last_ring(void **state)
+{
+	int fd = open_viommu();
+	struct vu_vring_state s = {0};
+	struct vu_msg reply;
+
+	(void)state;
+	front_ring(fd, 0, 0, true, -1);
+	front_ring(fd, 1, 0, true, -1);
+	assert_int_equal(front_update(fd, 0x5000, 0x1000, USER_0, RW), 0);
+	for (s.index = 0; s.index < 2; s.index++) {
+		assert_true(maps(0x5000, RW));
+		front_send(fd, VU_GET_VRING_BASE, 0, &s, sizeof(s), NULL, 0);
+		assert_true(front_receive(fd, &reply));
+	}
+	assert_false(maps(0x5000, IOTLB_READ));
+}
+
 static void test_update_and_invalidate_edges(void **state)
 {
 	const uint64_t last = UINT64_MAX - 0xfff;
@@ -467,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		GATE_TEST(test_update_and_invalidate),
+		GATE_TEST(test_translations_end_with_the_last_ring),
 		GATE_TEST(test_update_and_invalidate_edges),
 		GATE_TEST(test_update_refused),
 		GATE_TEST(test_update_bound),
