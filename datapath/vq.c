@@ -178,7 +178,8 @@ static void start_journal(struct vq *vq, const struct vq_config *cfg)
 	struct vq_journal *j = vq->packed ? cfg->journal : NULL;
 
 	vq->journal = j;
-	vq->kept = j && cfg->uncertain && j->desc == cfg->desc && j->size == cfg->size;
+	vq->kept = j && cfg->uncertain && j->size == cfg->size;
+	vq->elsewhere = j && j->desc != cfg->desc;
 	if (j && !vq->kept)
 		vq_journal_begin(vq);
 }

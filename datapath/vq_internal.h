@@ -202,7 +202,8 @@ struct vq {
 	bool judged : 1;       /* a used_event was compared since the start */
 	bool asked_areas : 1;  /* the ring's own pages were asked for */
 	bool uncertain : 1;    /* the base has yet to be found out */
-	bool kept : 1;	       /* the journal is of this ring's past */
+	bool kept : 1;	       /* the journal may be of this ring's past */
+	bool elsewhere : 1;    /* though the ring was at another address then */
 	bool moved : 1;	       /* found elsewhere than the front-end said */
 	uint16_t call_waits;   /* positions since the burst whose call waits; 0: none does */
 	uint64_t sleep_fills;  /* iotlb_fills() before the burst that missed */

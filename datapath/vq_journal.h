@@ -52,7 +52,7 @@ struct vq_undo {
 
 /**
  * struct vq_journal - One packed ring
- * @desc:	Which ring: its address
+ * @desc:	Which ring: the address it had
  * @size:	and its entries; 0: none yet
  * @word:	vq_journal_word()
  * @undo:	Those of @word count

@@ -34,7 +34,9 @@
  * the journal's, if it fits; the front-end's, if it fits; the journal's, if it fits
  * F1; one found in the ring as if all chains were of one
  * slot; the front-end's, if it fits F1.  If it does not even that it was used
- * already, and the ring is stopped.
+ * already, and the ring is stopped.  A ring may have got another address while
+ * nobody served it: a journal that knows it elsewhere comes behind what is found in
+ * the ring unless it fits.
  *
  * All of it is guest memory: what the guest writes there decides where in its own
  * ring we go on, and nothing else.

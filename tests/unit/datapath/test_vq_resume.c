@@ -431,8 +431,19 @@ static void begin_anew(struct scene *s)
 	mg_show(r);
 }
 
+/**
+ * struct fate - What the driver does before the ring is taken over
+ * @anew:	It begins anew
+ * @elsewhere:	The ring gets another address; here the journal has one
+ */
+struct fate {
+	bool anew;
+	bool elsewhere;
+};
+
 /* In a child: had the thread been killed there, all would be well */
-static void survive(struct scene *s, const struct state *left, uint16_t base, bool anew)
+static void survive(struct scene *s, const struct state *left, uint16_t base,
+		    const struct fate *fate)
 {
 	pid_t child;
 	int status;
@@ -447,8 +458,9 @@ static void survive(struct scene *s, const struct state *left, uint16_t base, bo
 		s->serial += FRAMES;
 		/* Each child draws other numbers */
 		s->g->rng += (uint64_t)getpid() << 20;
-		if (anew)
+		if (fate->anew)
 			begin_anew(s);
+		s->journal->desc += fate->elsewhere ? 4096 : 0;
 		take_over(s, base);
 		finish(s);
 		_exit(0);
@@ -459,6 +471,8 @@ static void survive(struct scene *s, const struct state *left, uint16_t base, bo
 
 static void trial(const struct kind *k, uint64_t seed)
 {
+	static const struct fate fates[] = {{0}, {.anew = true}, {.elsewhere = true},
+					    {.anew = true, .elsewhere = true}};
 	uint16_t base = k->features & PACKED ? 0x8000 : 0;
 	struct scene *s = calloc(1, sizeof(*s));
 	struct history *h = calloc(1, sizeof(*h));
@@ -477,9 +491,8 @@ static void trial(const struct kind *k, uint64_t seed)
 	print_message("%s: %u instructions, %u states\n", k->name, steps, h->n);
 	assert_true(h->n > 1);
 	for (unsigned int i = 0; i < h->n; i++) {
-		survive(s, &h->states[i], base, false);
-		if (s->r->packed)
-			survive(s, &h->states[i], base, true);
+		for (unsigned int f = 0; f < (s->r->packed ? RTE_DIM(fates) : 1); f++)
+			survive(s, &h->states[i], base, &fates[f]);
 		free(h->states[i].ram);
 		free(h->states[i].journal);
 	}
