@@ -281,8 +281,7 @@ static enum fit choose(struct vq *vq, struct vq_burst *b, struct vq_pos *pos) PM
 	by_base = fit(vq, b, *pos);
 	if (by_base == FIT_MISS || by_base == FIT_YES)
 		return by_base;
-	by_ring = by_journal == FIT_ODD && !vq->elsewhere ? FIT_ODD
-							  : ring_position(vq, b, &seen);
+	by_ring = by_journal == FIT_ODD && !vq->elsewhere ? FIT_ODD : ring_position(vq, b, &seen);
 	if (by_ring == FIT_MISS)
 		return FIT_MISS;
 	if (by_ring == FIT_YES)

@@ -471,8 +471,8 @@ static void survive(struct scene *s, const struct state *left, uint16_t base,
 
 static void trial(const struct kind *k, uint64_t seed)
 {
-	static const struct fate fates[] = {{0}, {.anew = true}, {.elsewhere = true},
-					    {.anew = true, .elsewhere = true}};
+	static const struct fate fates[] = {
+		{0}, {.anew = true}, {.elsewhere = true}, {.anew = true, .elsewhere = true}};
 	uint16_t base = k->features & PACKED ? 0x8000 : 0;
 	struct scene *s = calloc(1, sizeof(*s));
 	struct history *h = calloc(1, sizeof(*h));
