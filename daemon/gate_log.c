@@ -21,7 +21,7 @@ GATE_HANDLER(gate_set_log_base)
 	struct vu_log log = msg->payload.log;
 	int err;
 
-	if (!(guest->dev.protocol_features & (UINT64_C(1) << VU_PROTOCOL_F_LOG_SHMFD)))
+	if (!guest_negotiated(guest, VU_PROTOCOL_F_LOG_SHMFD))
 		return -EPROTO;
 	if (n_fds != 1 || !log.size || log.offset + log.size < log.offset)
 		return -EINVAL;

@@ -223,7 +223,7 @@ GATE_HANDLER(gate_set_mem_table)
 	if (err && guest->dev.mem)
 		return err; /* the former one is as it was */
 	memory_slots_clear(slots);
-	if (err || !memory_slots_wanted(guest))
+	if (err || !guest_negotiated(guest, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return err;
 	/* What is added and removed later is this table with one more or less */
 	slots->mem = mem;

@@ -41,12 +41,6 @@ bool memory_region_wraps(const struct vu_region *r);
 bool memory_regions_overlap(const struct vu_region *r, const struct vu_region *o);
 
 /**
- * memory_slots_wanted() - Whether the front-end may add and remove regions
- * @guest:	Guest
- */
-bool memory_slots_wanted(const struct guest *guest);
-
-/**
  * memory_slots_clear() - Forget all regions
  * @slots:	Slots
  */

@@ -16,16 +16,6 @@
 #include "daemon/topology.h"
 #include "datapath/counters.h"
 
-/**
- * negotiated() - Whether a protocol feature was agreed on
- * @guest:	Guest
- * @bit:	enum vu_protocol_feature
- */
-static bool negotiated(const struct guest *guest, enum vu_protocol_feature bit)
-{
-	return guest->dev.protocol_features & (UINT64_C(1) << bit);
-}
-
 /*
  * The guest was moved here and cannot say so itself: switches are to learn where
  * its address is now.
@@ -39,7 +29,7 @@ GATE_HANDLER(gate_send_rarp)
 
 	(void)fds, (void)n_fds;
 	memcpy(&mac, &value, sizeof(mac));
-	if (!negotiated(guest, VU_PROTOCOL_F_RARP))
+	if (!guest_negotiated(guest, VU_PROTOCOL_F_RARP))
 		return -EPROTO;
 	if (!rte_is_valid_assigned_ether_addr(&mac))
 		return -EINVAL;
@@ -61,7 +51,7 @@ GATE_HANDLER(gate_net_set_mtu)
 	uint64_t mtu = msg->payload.u64;
 
 	(void)fds, (void)n_fds;
-	if (!negotiated(guest, VU_PROTOCOL_F_NET_MTU))
+	if (!guest_negotiated(guest, VU_PROTOCOL_F_NET_MTU))
 		return -EPROTO;
 	if (mtu >= RTE_ETHER_MIN_MTU && mtu <= port->mtu)
 		return 0;

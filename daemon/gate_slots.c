@@ -18,16 +18,11 @@
 #include "daemon/gate_memory.h"
 #include "daemon/guest.h"
 
-bool memory_slots_wanted(const struct guest *guest)
-{
-	return guest->dev.protocol_features & (UINT64_C(1) << VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS);
-}
-
 /* The same as there is without asking: the library maps no more */
 GATE_HANDLER(gate_get_max_mem_slots)
 {
 	(void)fds, (void)n_fds;
-	if (!memory_slots_wanted(guest))
+	if (!guest_negotiated(guest, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return -EPROTO;
 	gate_u64_reply(msg, VU_MAX_REGIONS);
 	return 0;
@@ -118,7 +113,7 @@ GATE_HANDLER(gate_add_mem_reg)
 	unsigned int n = slots->mem.n_regions;
 	int err;
 
-	if (!memory_slots_wanted(guest) || n_fds != 1)
+	if (!guest_negotiated(guest, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) || n_fds != 1)
 		return -EPROTO;
 	if (slot_is(slots, slot_find(slots, &asked), &asked, fds[0]))
 		return 0;
@@ -148,7 +143,7 @@ GATE_HANDLER(gate_rem_mem_reg)
 	int err, fd;
 
 	(void)fds, (void)n_fds;
-	if (!memory_slots_wanted(guest))
+	if (!guest_negotiated(guest, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return -EPROTO;
 	if (i == slots->mem.n_regions)
 		return slot_absent(slots, &gone) ? 0 : -ENOENT;

@@ -156,4 +156,14 @@ void guest_ask_begin(struct guest *guest) CTL_ONLY;
  */
 void guest_ask_end(struct guest *guest) CTL_ONLY;
 
+/**
+ * guest_negotiated() - Whether a protocol feature was agreed on
+ * @guest:	Guest
+ * @bit:	enum vu_protocol_feature
+ */
+static inline bool guest_negotiated(const struct guest *guest, enum vu_protocol_feature bit)
+{
+	return guest->dev.protocol_features & (UINT64_C(1) << bit);
+}
+
 #endif /* VUNETD_GUEST_H */

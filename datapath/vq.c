@@ -20,12 +20,6 @@
 #include "datapath/vq_journal.h"
 #include "datapath/vq_log.h"
 
-/* Each half of a packed ring's base (vhost-user, "Vring descriptor indices for
- * packed virtqueues")
- */
-#define VQ_PACKED_INDEX 0x7fffu
-#define VQ_PACKED_WRAP	0x8000u
-
 int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 {
 	struct vq *vq = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*vq));
@@ -157,7 +151,7 @@ static uint32_t offloads_in(const struct vq_config *cfg)
 
 void vq_journal_begin(struct vq *vq)
 {
-	uint16_t at = (uint16_t)(vq->next | (vq->wrap ? VQ_PACKED_WRAP : 0));
+	uint16_t at = vq_pos_half(vq->next, vq->wrap);
 	struct vq_journal *j = vq->journal;
 
 	/* Nobody's, as long as it is not all there */
@@ -239,7 +233,7 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 
 uint32_t vq_base(const struct vq *vq)
 {
-	uint32_t half = vq->next | (vq->wrap ? VQ_PACKED_WRAP : 0);
+	uint32_t half = vq_pos_half(vq->next, vq->wrap);
 
 	return vq->packed ? half << 16 | half : vq->next;
 }

@@ -165,6 +165,32 @@ struct vq_pos {
 	bool wrap;
 };
 
+/* The same in 16 bits: each half of a packed ring's base (vhost-user, "Vring
+ * descriptor indices for packed virtqueues"), and of the journal's word
+ */
+#define VQ_PACKED_INDEX 0x7fffu
+#define VQ_PACKED_WRAP	0x8000u
+
+/**
+ * vq_pos_half() - A place in 16 bits
+ * @at:		Slot, at most VQ_PACKED_INDEX
+ * @wrap:	Wrap counter there
+ */
+static __rte_always_inline uint16_t vq_pos_half(uint16_t at, bool wrap)
+{
+	return (uint16_t)(at | (wrap ? VQ_PACKED_WRAP : 0));
+}
+
+/**
+ * vq_half_pos() - The place that 16 bits stand for
+ * @half:	From vq_pos_half(), or from a front-end: whether the ring has such a slot is
+ *		yet to be seen
+ */
+static inline struct vq_pos vq_half_pos(uint16_t half)
+{
+	return (struct vq_pos){.at = half & VQ_PACKED_INDEX, .wrap = half & VQ_PACKED_WRAP};
+}
+
 typedef uint16_t (*vq_pull_fn)(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
 			       uint16_t n, uint64_t now);
 typedef uint16_t (*vq_push_fn)(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now);

@@ -360,16 +360,6 @@ static __rte_always_inline void vq_packed_put(struct vq_burst *b, _Atomic uint64
 }
 
 /**
- * vq_packed_half() - A position as the journal has it
- * @at:		Slot
- * @wrap:	Wrap counter there
- */
-static __rte_always_inline uint16_t vq_packed_half(uint16_t at, bool wrap)
-{
-	return (uint16_t)(at | wrap << 15);
-}
-
-/**
  * vq_packed_note() - Put a chain's word into the journal, where it does not count yet
  * @vq:		Virtqueue
  * @i:		Which word
@@ -391,7 +381,7 @@ static __rte_always_inline void vq_packed_note(struct vq *vq, uint32_t i,
 static __rte_always_inline void vq_packed_keep(struct vq *vq, struct vq_burst *b, uint16_t n)
 	PMD_ONLY
 {
-	uint16_t from = vq_packed_half(vq->next, vq->wrap);
+	uint16_t from = vq_pos_half(vq->next, vq->wrap);
 
 	b->kept += n;
 	/* One alone is published as soon as it is written */
@@ -489,8 +479,8 @@ static __rte_always_inline void vq_packed_end(struct vq *vq, struct vq_burst *b,
 	if (likely(b->first)) {
 		if (likely(vq->journal))
 			vq_journal_store(vq->journal,
-					 vq_journal_word(vq_packed_half(vq->next, vq->wrap),
-							 vq_packed_half(b->pos.at, b->pos.wrap),
+					 vq_journal_word(vq_pos_half(vq->next, vq->wrap),
+							 vq_pos_half(b->pos.at, b->pos.wrap),
 							 b->kept));
 		vq->next = b->pos.at;
 		vq->wrap = b->pos.wrap;

@@ -137,15 +137,6 @@ static enum fit fit(struct vq *vq, struct vq_burst *b, struct vq_pos pos) PMD_ON
 }
 
 /**
- * pos_of() - A position of the journal or of a base
- * @half:	Slot, and wrap counter as bit 15
- */
-static struct vq_pos pos_of(uint16_t half)
-{
-	return (struct vq_pos){.at = half & 0x7fff, .wrap = half >> 15};
-}
-
-/**
  * undo_slot() - Whether a slot is what the journal kept it to be
  * @s:		As it is now
  * @meta:	Second word as it was
@@ -210,7 +201,7 @@ static enum fit undo(struct vq *vq, struct vq_burst *b, uint32_t n) PMD_ONLY
 static enum fit journal_position(struct vq *vq, struct vq_burst *b, struct vq_pos *pos) PMD_ONLY
 {
 	uint64_t word = __atomic_load_n(&vq->journal->word, __ATOMIC_RELAXED);
-	struct vq_pos from = pos_of((uint16_t)word), to = pos_of((uint16_t)(word >> 16));
+	struct vq_pos from = vq_half_pos((uint16_t)word), to = vq_half_pos((uint16_t)(word >> 16));
 	uint32_t n = (uint32_t)(word >> 32);
 	enum fit found;
 	struct slot s;
