@@ -29,7 +29,7 @@ struct topology;
  * @pmds:	PMD threads
  * @topo:	Wires
  * @guests:	conf->n_guests guests
- * @over:	The only front-end there can be has left
+ * @over:	It is time to end: a signal, or the only front-end there can be has left
  */
 struct daemon {
 	const struct conf *conf;

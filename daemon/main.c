@@ -34,13 +34,11 @@
 /**
  * struct signals - SIGTERM and SIGINT end the daemon, SIGUSR1 logs the totals
  * @source:	signalfd
- * @daemon:	For the totals
- * @stop:	Time to end
+ * @daemon:	Whose they are
  */
 struct signals {
 	struct loop_source source;
 	struct daemon *daemon;
-	bool stop;
 };
 
 /**
@@ -62,7 +60,7 @@ static void signal_ready(struct loop_source *src, uint32_t events)
 		return;
 	}
 	log_notice("stopping on signal %u", info.ssi_signo);
-	signals->stop = true;
+	signals->daemon->over = true;
 }
 
 /**
@@ -120,13 +118,12 @@ static void doorbell_ready(struct loop_source *src, uint32_t events)
 /**
  * run() - Serve until it is time to end
  * @daemon:	Complete
- * @signals:	Say when
  */
-static void run(struct daemon *daemon, const struct signals *signals) CTL_ONLY
+static void run(struct daemon *daemon) CTL_ONLY
 {
 	struct spin spin = {.limit_ns = daemon->conf->iotlb.spin_us * UINT64_C(1000)};
 
-	while (!signals->stop && !daemon->over) {
+	while (!daemon->over) {
 		bool spinning = spin_on(&spin, loop_now_ns());
 		bool may_sleep = !spinning && miss_sleep(daemon->misses);
 		unsigned int served = loop_wait(daemon->loop, may_sleep);
@@ -228,10 +225,9 @@ static void stop(struct daemon *daemon) CTL_ONLY
 /**
  * serve() - The daemon's life, with EAL up
  * @daemon:	With conf and loop
- * @signals:	Say when to end
  * Return: 0 or -errno, logged
  */
-static int serve(struct daemon *daemon, const struct signals *signals) CTL_ONLY
+static int serve(struct daemon *daemon) CTL_ONLY
 {
 	struct doorbell doorbell = {.source = {.fd = -1, .ready = doorbell_ready}};
 	struct supervisor *supervisor = NULL;
@@ -240,7 +236,7 @@ static int serve(struct daemon *daemon, const struct signals *signals) CTL_ONLY
 	if (!err)
 		err = supervise_start(daemon, &supervisor);
 	if (!err)
-		run(daemon, signals);
+		run(daemon);
 	supervise_stop(supervisor);
 	if (!err)
 		statistics_log_totals(daemon);
@@ -307,7 +303,7 @@ static int daemon_main(const struct conf *conf, int fd) CTL_ONLY
 	if (!err)
 		err = eal_start(conf);
 	if (!err)
-		err = serve(&daemon, &signals);
+		err = serve(&daemon);
 	library_dir_remove(daemon.lib_dir);
 	if (signals.source.fd >= 0)
 		close(signals.source.fd);
