@@ -23,8 +23,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "system"))
 import sandbox
 from case import commit
 from outcome import Failed
-from runner import TEST_SECONDS, Tally, Test, TookTooLong
-from runner import reason_of, run_one, show_tail, time_limit, wanted
+from runner import TEST_SECONDS, Tally, file_of_tests, run_one, time_limit, wanted
 from stage import Stage
 
 FILES = ("messages", "order", "memory", "log", "translations", "stalls", "split", "packed",
@@ -73,8 +72,7 @@ def run_file(stem, options, tally, rows):
     if options.list or not chosen:
         return
     title = f"{os.path.basename(options.build)} {stem}"
-    shared = Test(title, options)
-    try:
+    with file_of_tests(title, options, tally) as shared:
         with time_limit(TEST_SECONDS):
             stage = Stage(shared, **getattr(module, "INNOCENT", {}))
         for case in chosen:
@@ -82,15 +80,6 @@ def run_file(stem, options, tally, rows):
                     shared, tally)
         run_one(f"{title}: nothing lost at the end", functools.partial(finish, stage), options,
                 shared, tally)
-    except (Exception, TookTooLong) as error:  # pylint: disable=broad-except
-        tally.say("not ok", f"{title}: set up", reason_of(error))
-        for log in shared.logs:
-            show_tail(log)
-    finally:
-        shared.close()
-    left = sandbox.sweep()
-    if left:
-        tally.say("not ok", f"{title}: no process left behind", "; ".join(left))
 
 
 def markdown(tables):

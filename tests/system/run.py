@@ -14,9 +14,7 @@ import sys
 import time
 
 import sandbox
-from outcome import Skipped
-from runner import HERE, TEST_SECONDS, Tally, Test, TookTooLong
-from runner import reason_of, run_one, show_tail, time_limit, wanted
+from runner import HERE, TEST_SECONDS, Tally, file_of_tests, run_one, time_limit, wanted
 
 
 def parse():
@@ -53,24 +51,12 @@ def run_file(stem, options, tally):
         return
     if not chosen:
         return
-    shared = Test(title, options)
-    try:
+    with file_of_tests(title, options, tally) as shared:
         if hasattr(module, "set_up"):
             with time_limit(TEST_SECONDS):
                 module.set_up(shared)
         for name, function in chosen:
             run_one(name, function, options, shared, tally)
-    except Skipped as skipped:
-        tally.say("skip", title, reason_of(skipped))
-    except (Exception, TookTooLong) as error:  # pylint: disable=broad-except
-        tally.say("not ok", f"{title}: set up", reason_of(error))
-        for log in shared.logs:
-            show_tail(log)
-    finally:
-        shared.close()
-    left = sandbox.sweep()
-    if left:
-        tally.say("not ok", f"{title}: no process left behind", "; ".join(left))
 
 
 def main():

@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 
+import sandbox
 from outcome import Failed, Skipped
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -121,6 +122,25 @@ class Tally:
     def summary(self):
         """Return the last line."""
         return "{ok} passed, {not ok} failed, {skip} skipped".format(**self.counts)
+
+
+@contextlib.contextmanager
+def file_of_tests(title, options, tally):
+    """Yield what all tests of a file share; say what goes wrong outside of them."""
+    shared = Test(title, options)
+    try:
+        yield shared
+    except Skipped as skipped:
+        tally.say("skip", title, reason_of(skipped))
+    except (Exception, TookTooLong) as error:  # pylint: disable=broad-except
+        tally.say("not ok", f"{title}: set up", reason_of(error))
+        for log in shared.logs:
+            show_tail(log)
+    finally:
+        shared.close()
+    left = sandbox.sweep()
+    if left:
+        tally.say("not ok", f"{title}: no process left behind", "; ".join(left))
 
 
 def run_one(name, function, options, shared, tally):
