@@ -33,7 +33,7 @@ void statistics_free(struct statistics *stats) CTL_ONLY;
 void statistics_log_rates(struct statistics *stats) CTL_ONLY;
 
 /**
- * statistics_log_totals() - Every counter that is not zero, since start
+ * statistics_log_totals() - Every counter that is not zero, since start, and "totals end"
  * @daemon:	Daemon
  */
 void statistics_log_totals(const struct daemon *daemon) CTL_ONLY;

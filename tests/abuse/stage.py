@@ -15,9 +15,9 @@ import time
 from daemon import Daemon
 from guest import Guest, expect_good
 from outcome import Failed, expect, expect_equal
+from process import Tail
 
 SECONDS = 20
-TOTALS = re.compile(r"totals (\S.*?):((?: \w+=\d+)+)$", re.MULTILINE)
 SO_FAR = re.compile(r"^so far rx_frames=(\d+) wrong=(\d+)$", re.MULTILINE)
 IOTLB = {"miss_timeout_ms": 50, "miss_retries": 2}
 FIRST_FRAMES = 50
@@ -25,20 +25,6 @@ FIRST_FRAMES = 50
 PAIRS = 8
 INNOCENT = {"viommu": "4k", "map": "dynamic", "push": True, "sizes": "random", "window": 32,
             "interrupts": True}
-
-
-class Tail:
-    """What is added to a file."""
-
-    def __init__(self, path):
-        self.path = path
-        self.at = os.path.getsize(path)
-
-    def text(self):
-        """Return all that was added."""
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            file.seek(self.at)
-            return file.read()
 
 
 class Stage:
@@ -108,25 +94,16 @@ class Stage:
 
     def look(self):
         """Return (totals, frames of the innocent guest); nothing may be wrong with any."""
-        log = self.log()
-        self.daemon.process.signal(signal.SIGUSR1)
         frames, wrong = self.so_far()
         expect(not wrong, f"{wrong} frames of the innocent guest are wrong or lost")
-        return self._totals(log), frames
+        return self.totals(), frames
 
     def totals(self):
         """Return what the daemon has counted, {object: {counter: value}}."""
-        log = self.log()
-        self.daemon.process.signal(signal.SIGUSR1)
-        return self._totals(log)
-
-    def _totals(self, log):
-        # They are logged in this order, and never nothing
-        last = "totals port b queue 0:"
-        self._soon("totals", lambda: self.alive() and last in log.text())
-        return {what: {name: int(value) for name, value in
-                       (pair.split("=") for pair in counters.split())}
-                for what, counters in TOTALS.findall(log.text())}
+        self.alive()
+        found = self.daemon.totals()
+        self.alive()
+        return found
 
     def so_far(self):
         """Return (frames the innocent guest verified, what was wrong with any)."""
@@ -164,7 +141,7 @@ class Stage:
 
     def log(self):
         """Return what the daemon says from now on."""
-        return Tail(self.daemon.process.log)
+        return self.daemon.tail()
 
     @staticmethod
     def _soon(what, probe):

@@ -17,6 +17,7 @@ HOST_CIDR = "10.99.0.1/24"
 START_SECONDS = 30
 TOTALS_SECONDS = 20
 TOTALS = re.compile(r"totals (\S.*?):((?: \w+=\d+)+)$", re.MULTILINE)
+TOTALS_END = "totals end\n"
 
 CONFIG = """\
 [dpdk]
@@ -150,8 +151,7 @@ class Backend:
             with open(self.log, encoding="utf-8", errors="replace") as file:
                 file.seek(before)
                 text = file.read()
-            # They are written together, and the port's are among the last
-            return text if "totals port" in text else None
+            return text if TOTALS_END in text else None
 
         text = wait_for("vunetd's totals", fresh, TOTALS_SECONDS, self.process)
         return {what: {name: int(value) for name, value in

@@ -13,7 +13,7 @@ import threading
 import time
 
 from outcome import Failed, expect, expect_equal, wait_for
-from process import Process, cpus
+from process import Process, Tail, cpus
 
 # Of libraries, for builds with a leak checker, or one for races
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,6 +22,8 @@ TSAN = f"halt_on_error=1:suppressions={os.path.join(HERE, 'tsan.supp')}"
 START_SECONDS = 30
 STOP_SECONDS = 10
 TOTALS = re.compile(r"totals (\S.*?):((?: \w+=\d+)+)$", re.MULTILINE)
+TOTALS_END = "totals end\n"
+TOTALS_SECONDS = 20
 
 
 def ini(sections):
@@ -143,26 +145,36 @@ class Daemon:
         expect_equal(status, 0, "exit status of vunetd")
         return took
 
+    def tail(self):
+        """Return what it logs from now on."""
+        return Tail(self.process.log)
+
     def totals(self):
-        """Return the last totals it logged, {object: {counter: value}}."""
+        """Return what it has counted, {object: {counter: value}}; after its end, the last."""
+        if self.process.alive():
+            log = self.tail()
+            self.process.signal(signal.SIGUSR1)
+            wait_for("the end of its totals",
+                     lambda: TOTALS_END in log.text() or not self.process.alive(), TOTALS_SECONDS)
+            text = log.text()
+        else:
+            text = self.log()
         return {what: {name: int(value) for name, value in
                        (pair.split("=") for pair in counters.split())}
-                for what, counters in TOTALS.findall(self.log())}
+                for what, counters in TOTALS.findall(text)}
 
     def total(self, what, counter):
-        """Return one counter of the last totals, 0 when it is not there."""
+        """Return one of its counters, 0 when it is not there."""
         return self.totals().get(what, {}).get(counter, 0)
 
     def wait_total(self, what, counter, least=1, seconds=10):
-        """Have it log totals until a counter reaches a value."""
-
-        def probe():
-            self.process.signal(signal.SIGUSR1)
-            time.sleep(0.1)
-            return self.total(what, counter) >= least
-
-        wait_for(f"totals {what}: {counter}={least} (it is {self.total(what, counter)})",
-                 probe, seconds)
+        """Wait until one of its counters reaches a value."""
+        end = time.monotonic() + seconds
+        while (found := self.total(what, counter)) < least:
+            expect(self.process.alive(), f"vunetd has ended: {self.last_line()}")
+            expect(time.monotonic() < end, f"totals {what}: {counter} is {found} after "
+                   f"{seconds} s, not {least}")
+            time.sleep(0.02)
 
     def fds(self):
         """Return how many files it has open."""

@@ -21,6 +21,20 @@ def cpus():
     return mine[-1], mine[0]
 
 
+class Tail:
+    """What is added to a file from now on."""
+
+    def __init__(self, path):
+        self.path = path
+        self.at = os.path.getsize(path)
+
+    def text(self):
+        """Return all that was added."""
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            file.seek(self.at)
+            return file.read()
+
+
 class Process:
     """A running command."""
 
