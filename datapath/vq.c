@@ -37,8 +37,8 @@ int vq_new(struct iotlb *tlb, struct miss_queue *misses, struct vq **ret_vq)
 	vq->tlb = tlb;
 	vq->misses = misses;
 	vq->retry_tsc = (uint32_t)(rte_get_tsc_hz() * VQ_MISS_RETRY_US / 1000000);
-	vq->pull = vq_pull_variant(sizeof(struct virtio_net_hdr), false, false, false);
-	vq->push = vq_push_variant(sizeof(struct virtio_net_hdr), false, false, false, false);
+	vq->pull = vq_pull_variant(vq);
+	vq->push = vq_push_variant(vq);
 	atomic_init(&vq->call_fd, -1);
 	atomic_init(&vq->state, VQ_STOPPED);
 	iotlb_hints_init(&vq->hints);
@@ -180,7 +180,6 @@ static void start_journal(struct vq *vq, const struct vq_config *cfg)
 
 int vq_start(struct vq *vq, const struct vq_config *cfg)
 {
-	bool mergeable = vq_has(cfg, VIRTIO_NET_F_MRG_RXBUF);
 	int err =
 		cfg->call_interval_us > VQ_CALL_INTERVAL_MAX_US ? -EINVAL : vq_start_check(vq, cfg);
 
@@ -191,16 +190,16 @@ int vq_start(struct vq *vq, const struct vq_config *cfg)
 	vq->event_idx = vq_has(cfg, VIRTIO_RING_F_EVENT_IDX);
 	vq->indirect = vq_has(cfg, VIRTIO_RING_F_INDIRECT_DESC);
 	/* Virtio 1.2, 5.1.6.1: the count is always there since version 1 */
-	vq->hdr_len = mergeable || vq_has(cfg, VIRTIO_F_VERSION_1)
-			      ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
+	vq->mergeable = vq_has(cfg, VIRTIO_NET_F_MRG_RXBUF);
+	vq->hdr_len = vq->mergeable || vq_has(cfg, VIRTIO_F_VERSION_1)
+			      ? VQ_HDR_USUAL
 			      : sizeof(struct virtio_net_hdr);
 	vq->packed = vq_has(cfg, VIRTIO_F_RING_PACKED);
 	vq->in_order = vq_has(cfg, VIRTIO_F_IN_ORDER);
 	vq->offloads = offloads_in(cfg);
-	vq->mergeable = mergeable;
 	vq->log = cfg->log;
-	vq->pull = vq_pull_variant(vq->hdr_len, vq->packed, vq->offloads, vq->log);
-	vq->push = vq_push_variant(vq->hdr_len, mergeable, vq->packed, vq->offloads, vq->log);
+	vq->pull = vq_pull_variant(vq);
+	vq->push = vq_push_variant(vq);
 	vq->index = cfg->index;
 	vq->guest = cfg->guest;
 	vq->session = cfg->session;

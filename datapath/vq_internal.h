@@ -395,24 +395,20 @@ enum vq_verdict vq_chain_walk(struct vq *vq, struct vq_burst *b, struct vq_desc 
  */
 void vq_chain_count(struct vq *vq, enum vq_verdict verdict) PMD_ONLY;
 
+/* Length of the virtio-net header but for legacy guests (virtio 1.2, 5.1.6.1) */
+#define VQ_HDR_USUAL sizeof(struct virtio_net_hdr_mrg_rxbuf)
+
 /**
  * vq_pull_variant() - The pull function for the negotiated features
- * @hdr_len:	Length of the virtio-net header
- * @packed:	VIRTIO_F_RING_PACKED was negotiated
- * @offloads:	Whether it is read
- * @log:	Whether what is written is logged (vq_log.h)
+ * @vq:	Virtqueue, with its header's length, layout, offloads and log known
  */
-vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads, bool log);
+vq_pull_fn vq_pull_variant(const struct vq *vq);
 
 /**
  * vq_push_variant() - The push function for the negotiated features
- * @hdr_len:	Length of the virtio-net header
- * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
- * @packed:	VIRTIO_F_RING_PACKED was negotiated
- * @offloads:	Whether headers say what is known of each frame
- * @log:	Whether what is written is logged (vq_log.h)
+ * @vq:	Virtqueue, with its header's length, layout, offloads and log known
  */
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads, bool log);
+vq_push_fn vq_push_variant(const struct vq *vq);
 
 /**
  * vq_journal_begin() - Note in the journal where the ring is, and which it is

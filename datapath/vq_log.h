@@ -12,7 +12,7 @@
  * the mapping may have changed meanwhile.  A write that ended in the middle, at
  * a miss, is noted as far as it got.
  *
- * Bursts are specialised, with @log a constant (vq_push_variant(),
+ * The usual bursts are specialised, with @log a constant (vq_push_variant(),
  * vq_pull_variant()), so that they cost nothing while nothing is logged; what is
  * not in their path asks whether the ring has a log.
  *

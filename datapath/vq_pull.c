@@ -552,46 +552,38 @@ end:
 	return got;
 }
 
-/* hdr10: a legacy guest without mergeable buffers; hdr12: every other guest */
-#define PULL_VARIANT(name, hdr_len, packed, offloads)                                         \
-	static uint16_t name(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts, \
-			     uint16_t n, uint64_t now)                                        \
-	{                                                                                     \
-		thread_role_assume(&pmd_role);                                                \
-		return pull_body(vq, pool, pkts, n, now, hdr_len, packed, offloads, false);   \
+/* For guests of virtio 1.x, and those that have mergeable buffers: nearly all */
+#define PULL_VARIANT(name, packed, offloads)                                                     \
+	static uint16_t name(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,    \
+			     uint16_t n, uint64_t now)                                           \
+	{                                                                                        \
+		thread_role_assume(&pmd_role);                                                   \
+		return pull_body(vq, pool, pkts, n, now, VQ_HDR_USUAL, packed, offloads, false); \
 	}
 
-#define HDR10 sizeof(struct virtio_net_hdr)
-#define HDR12 sizeof(struct virtio_net_hdr_mrg_rxbuf)
-
-PULL_VARIANT(pull_hdr10, HDR10, false, false)
-PULL_VARIANT(pull_hdr12, HDR12, false, false)
-PULL_VARIANT(pull_hdr10_offloads, HDR10, false, true)
-PULL_VARIANT(pull_hdr12_offloads, HDR12, false, true)
-PULL_VARIANT(pull_packed_hdr10, HDR10, true, false)
-PULL_VARIANT(pull_packed_hdr12, HDR12, true, false)
-PULL_VARIANT(pull_packed_hdr10_offloads, HDR10, true, true)
-PULL_VARIANT(pull_packed_hdr12_offloads, HDR12, true, true)
+PULL_VARIANT(pull_split, false, false)
+PULL_VARIANT(pull_split_offloads, false, true)
+PULL_VARIANT(pull_packed, true, false)
+PULL_VARIANT(pull_packed_offloads, true, true)
 
 /**
- * pull_logged() - vq_pull() while what is written is logged
- *
- * One for all features: migrations are short.
+ * pull_general() - vq_pull() for all the others: legacy guests, and migrations
  */
-static uint16_t pull_logged(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
-			    uint16_t n, uint64_t now)
+static uint16_t pull_general(struct vq *vq, struct rte_mempool *pool, struct rte_mbuf **pkts,
+			     uint16_t n, uint64_t now)
 {
 	thread_role_assume(&pmd_role);
-	return pull_body(vq, pool, pkts, n, now, vq->hdr_len, vq->packed, vq->offloads, true);
+	return pull_body(vq, pool, pkts, n, now, vq->hdr_len, vq->packed, vq->offloads, vq->log);
 }
 
-vq_pull_fn vq_pull_variant(uint8_t hdr_len, bool packed, bool offloads, bool log)
+vq_pull_fn vq_pull_variant(const struct vq *vq)
 {
-	static const vq_pull_fn variants[2][2][2] = {
-		{{pull_hdr10, pull_hdr10_offloads}, {pull_hdr12, pull_hdr12_offloads}},
-		{{pull_packed_hdr10, pull_packed_hdr10_offloads},
-		 {pull_packed_hdr12, pull_packed_hdr12_offloads}},
+	static const vq_pull_fn variants[2][2] = {
+		{pull_split, pull_split_offloads},
+		{pull_packed, pull_packed_offloads},
 	};
 
-	return log ? pull_logged : variants[packed][hdr_len == HDR12][offloads];
+	if (vq->log || vq->hdr_len != VQ_HDR_USUAL)
+		return pull_general;
+	return variants[vq->packed][vq->offloads != 0];
 }

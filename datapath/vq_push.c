@@ -481,14 +481,13 @@ static bool push_full(const struct vq *vq, const struct vq_burst *b, const struc
  * @b:		Call
  * @m:		Frame
  * @first:	What ended the run before
- * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
  *
  * Return: VQ_STEP_DONE when the frame is done with; VQ_STEP_SKIP when a bad chain
  *	went back and the frame is to be tried anew; VQ_STEP_STOP
  */
 static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
-					    const struct rte_mbuf *m, struct push_first *first,
-					    const bool mergeable) PMD_ONLY
+					    const struct rte_mbuf *m, struct push_first *first)
+	PMD_ONLY
 {
 	struct push_gather g = {.need = vq->hdr_len + m->pkt_len, .pos = b->pos};
 	enum vq_step step;
@@ -496,7 +495,8 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
 	b->reach = 0;
 	do {
 		/* All the guest could ever offer, or all we can list */
-		if (push_full(vq, b, &g) || g.n_segs > VQ_CHAIN_MAX || (g.n_heads && !mergeable))
+		if (push_full(vq, b, &g) || g.n_segs > VQ_CHAIN_MAX ||
+		    (g.n_heads && !vq->mergeable))
 			return push_too_big(vq);
 		if (!vq->packed && g.n_heads == b->left - b->done && !push_more(vq, b))
 			return VQ_STEP_STOP;
@@ -524,15 +524,14 @@ static __rte_noinline enum vq_step push_one(struct vq *vq, struct vq_burst *b,
  * @n:		At most VQ_BURST
  * @now:	rte_rdtsc() of this round
  * @hdr_len:	Length of the virtio-net header
- * @mergeable:	VIRTIO_NET_F_MRG_RXBUF was negotiated
  * @packed:	The layout
  * @offloads:	Whether headers say what is known of each frame
  * @log:	Whether what is written is logged
  */
 static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **pkts, uint16_t n,
 					      uint64_t now, const uint32_t hdr_len,
-					      const bool mergeable, const bool packed,
-					      const bool offloads, const bool log) PMD_ONLY
+					      const bool packed, const bool offloads,
+					      const bool log) PMD_ONLY
 {
 	struct push_first first;
 	enum vq_step step;
@@ -548,7 +547,7 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 		if (likely(sent == n) || unlikely(b.missed) || b.done == b.left ||
 		    unlikely(b.budget <= 0) || unlikely(b.kept > PUSH_KEPT_MAX))
 			break;
-		step = push_one(vq, &b, pkts[sent], &first, mergeable);
+		step = push_one(vq, &b, pkts[sent], &first);
 		if (step == VQ_STEP_STOP)
 			break;
 		sent += step == VQ_STEP_DONE;
@@ -561,54 +560,36 @@ static __rte_always_inline uint16_t push_body(struct vq *vq, struct rte_mbuf **p
 	return sent;
 }
 
-/* hdr10: a legacy guest without mergeable buffers; hdr12: a virtio 1.x guest
- * without them; mergeable: every other
- */
-#define PUSH_VARIANT(name, hdr_len, mergeable, packed, offloads)                                 \
-	static uint16_t name(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)    \
-	{                                                                                        \
-		thread_role_assume(&pmd_role);                                                   \
-		return push_body(vq, pkts, n, now, hdr_len, mergeable, packed, offloads, false); \
+/* For guests of virtio 1.x, and those that have mergeable buffers: nearly all */
+#define PUSH_VARIANT(name, packed, offloads)                                                  \
+	static uint16_t name(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now) \
+	{                                                                                     \
+		thread_role_assume(&pmd_role);                                                \
+		return push_body(vq, pkts, n, now, VQ_HDR_USUAL, packed, offloads, false);    \
 	}
 
-#define HDR10 sizeof(struct virtio_net_hdr)
-#define HDR12 sizeof(struct virtio_net_hdr_mrg_rxbuf)
-
-PUSH_VARIANT(push_hdr10, HDR10, false, false, false)
-PUSH_VARIANT(push_hdr12, HDR12, false, false, false)
-PUSH_VARIANT(push_mergeable, HDR12, true, false, false)
-PUSH_VARIANT(push_hdr10_offloads, HDR10, false, false, true)
-PUSH_VARIANT(push_hdr12_offloads, HDR12, false, false, true)
-PUSH_VARIANT(push_mergeable_offloads, HDR12, true, false, true)
-PUSH_VARIANT(push_packed_hdr10, HDR10, false, true, false)
-PUSH_VARIANT(push_packed_hdr12, HDR12, false, true, false)
-PUSH_VARIANT(push_packed_mergeable, HDR12, true, true, false)
-PUSH_VARIANT(push_packed_hdr10_offloads, HDR10, false, true, true)
-PUSH_VARIANT(push_packed_hdr12_offloads, HDR12, false, true, true)
-PUSH_VARIANT(push_packed_mergeable_offloads, HDR12, true, true, true)
+PUSH_VARIANT(push_split, false, false)
+PUSH_VARIANT(push_split_offloads, false, true)
+PUSH_VARIANT(push_packed, true, false)
+PUSH_VARIANT(push_packed_offloads, true, true)
 
 /**
- * push_logged() - vq_push() while what is written is logged
- *
- * One for all features: migrations are short.
+ * push_general() - vq_push() for all the others: legacy guests, and migrations
  */
-static uint16_t push_logged(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
+static uint16_t push_general(struct vq *vq, struct rte_mbuf **pkts, uint16_t n, uint64_t now)
 {
 	thread_role_assume(&pmd_role);
-	return push_body(vq, pkts, n, now, vq->hdr_len, vq->mergeable, vq->packed, vq->offloads,
-			 true);
+	return push_body(vq, pkts, n, now, vq->hdr_len, vq->packed, vq->offloads, vq->log);
 }
 
-vq_push_fn vq_push_variant(uint8_t hdr_len, bool mergeable, bool packed, bool offloads, bool log)
+vq_push_fn vq_push_variant(const struct vq *vq)
 {
-	static const vq_push_fn variants[2][3][2] = {
-		{{push_hdr10, push_hdr10_offloads},
-		 {push_hdr12, push_hdr12_offloads},
-		 {push_mergeable, push_mergeable_offloads}},
-		{{push_packed_hdr10, push_packed_hdr10_offloads},
-		 {push_packed_hdr12, push_packed_hdr12_offloads},
-		 {push_packed_mergeable, push_packed_mergeable_offloads}},
+	static const vq_push_fn variants[2][2] = {
+		{push_split, push_split_offloads},
+		{push_packed, push_packed_offloads},
 	};
 
-	return log ? push_logged : variants[packed][mergeable ? 2 : hdr_len == HDR12][offloads];
+	if (vq->log || vq->hdr_len != VQ_HDR_USUAL)
+		return push_general;
+	return variants[vq->packed][vq->offloads != 0];
 }
