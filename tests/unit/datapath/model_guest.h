@@ -264,6 +264,11 @@ int mg_ring_start(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t use
 		  uint32_t base, uint64_t features);
 
 /**
+ * mg_ring_clone() - The same driver once more, with a virtqueue that was never started
+ */
+struct mg_ring *mg_ring_clone(const struct mg_ring *r);
+
+/**
  * mg_ring_free() - Free the virtqueue and the driver's side
  */
 void mg_ring_free(struct mg_ring *r);

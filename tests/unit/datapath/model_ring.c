@@ -93,6 +93,29 @@ int mg_ring_start(struct mg_ring *r, uint64_t desc, uint64_t avail, uint64_t use
 	return vq_start(r->vq, &cfg);
 }
 
+static void *copy_of(const void *from, size_t bytes)
+{
+	void *to = from ? malloc(bytes) : NULL;
+
+	assert_true(!from || to);
+	return from ? memcpy(to, from, bytes) : NULL;
+}
+
+struct mg_ring *mg_ring_clone(const struct mg_ring *r)
+{
+	struct mg_ring *to = copy_of(r, sizeof(*r));
+	size_t size = r->cfg.size;
+
+	thread_role_assume(&ctl_role);
+	to->table = copy_of(r->table, size * sizeof(*r->table));
+	to->in_use = copy_of(r->in_use, size * sizeof(*r->in_use));
+	to->owner = copy_of(r->owner, size * sizeof(*r->owner));
+	to->shown = copy_of(r->shown, size * sizeof(*r->shown));
+	to->chains = copy_of(r->chains, size * sizeof(*r->chains));
+	assert_int_equal(vq_new(r->g->tlb, r->g->misses, &to->vq), 0);
+	return to;
+}
+
 void mg_ring_free(struct mg_ring *r)
 {
 	thread_role_assume(&ctl_role);
