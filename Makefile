@@ -21,8 +21,8 @@ CSTD     := -std=gnu11 -D_GNU_SOURCE -I. -DVUNETD_VERSION='"$(VERSION)"'
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 OPT_release := -O3 -g -fno-strict-aliasing
 OPT_debug   := -O0 -g3
-OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-OPT_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+OPT_asan    := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g1 -fsanitize=thread -fno-omit-frame-pointer
 # The grace period taken out: what a test of the tests must find broken
 OPT_nograce := $(OPT_release) -DIOTLB_TEST_NO_GRACE
 # The datapath with a clock at each border of its stages: only bench-stages uses it
