@@ -9,7 +9,7 @@
  * a mask of 0 selects it always.  So every kind of page takes the same path: a
  * compare, a load of the slot, a test, an add.
  *
- *	hints[span % N]             radix node
+ *	hints[hash of span]         radix node
  *	+-----------------+         +-------+-------+-----
  *	| tag  = iova>>21 |    +--->| slot0 | slot1 | ...     slot: host | tags
  *	| slots ----------+----+    +-------+-------+-----
@@ -96,7 +96,7 @@ struct iotlb_hint {
 };
 
 /**
- * struct iotlb_hints - A ring's hint cache, direct-mapped by span
+ * struct iotlb_hints - A ring's hint cache, direct-mapped by a hash of the span
  * @way:	The hints
  * @gen:	Generation of the IOTLB they are valid for
  *
@@ -141,6 +141,18 @@ static inline void iotlb_hints_check(const struct iotlb *tlb, struct iotlb_hints
 }
 
 /**
+ * iotlb_hint_index() - Which hint is a span's
+ * @span:	Number of the span
+ *
+ * Memory begins at round addresses, that of rings and that of buffers: by the low
+ * bits alone each would take the other's hints.  Spans in a row have one each.
+ */
+static inline __attribute__((always_inline)) size_t iotlb_hint_index(uint64_t span)
+{
+	return (span ^ span / IOTLB_N_HINTS) % IOTLB_N_HINTS;
+}
+
+/**
  * iotlb_hint_find() - Translate by hint alone
  * @hints:	Hint cache
  * @iova:	I/O virtual address
@@ -156,7 +168,7 @@ static inline __attribute__((always_inline)) bool iotlb_hint_find(const struct i
 								  uint64_t *ret_more)
 {
 	uint64_t span = iova >> IOTLB_SPAN_SHIFT;
-	const struct iotlb_hint *hint = &hints->way[span & (IOTLB_N_HINTS - 1)];
+	const struct iotlb_hint *hint = &hints->way[iotlb_hint_index(span)];
 	uint64_t slot, off;
 
 	if (__builtin_expect(hint->tag != span, 0))

@@ -22,7 +22,7 @@ static void hint_fill(struct iotlb_hints *hints, uint64_t iova, const uint64_t *
 		      unsigned int level)
 {
 	uint64_t span = iova >> IOTLB_SPAN_SHIFT;
-	struct iotlb_hint *hint = &hints->way[span & (IOTLB_N_HINTS - 1)];
+	struct iotlb_hint *hint = &hints->way[iotlb_hint_index(span)];
 
 	hint->tag = span;
 	hint->off_mask = slot_mask(level);

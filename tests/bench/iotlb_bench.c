@@ -121,9 +121,9 @@ static void prepare_huge(struct bench *b, const struct row *row) CTL_ONLY
 /* Spans that share one hint, so that every lookup walks */
 static void prepare_walk(struct bench *b, const struct row *row) CTL_ONLY
 {
-	uint64_t stride = (uint64_t)IOTLB_N_HINTS << IOTLB_SPAN_SHIFT;
+	uint64_t stride = (uint64_t)(IOTLB_N_HINTS + 1) << IOTLB_SPAN_SHIFT;
 
-	assert(row->arg);
+	assert(row->arg && row->arg <= IOTLB_N_HINTS);
 	for (uint64_t i = 0; i < row->arg; i++)
 		map_or_die(b, i * stride, row->size, HOST + i * 2 * row->size);
 	for (unsigned int i = 0; i < N_ADDRS; i++)
