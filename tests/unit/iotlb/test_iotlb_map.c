@@ -143,6 +143,23 @@ static void test_map_fragments_join_to_page(void **state)
 	assert_int_equal(hints.way[0].tag, 0); /* a leaf: the hint took it */
 }
 
+/* Rings here and buffers there, each at a round address, do not take turns */
+static void test_hints_of_round_addresses(void **state)
+{
+	static const unsigned int shifts[] = {29, 30, 31, 32, 33, 34, 35, 36};
+
+	(void)state;
+	assert_int_equal(map(0, 4096, HOST, RW), 0);
+	for (unsigned int i = 0; i < sizeof(shifts) / sizeof(*shifts); i++) {
+		uint64_t there = UINT64_C(1) << shifts[i];
+
+		assert_int_equal(map(there, 4096, HOST + 4096, RW), 0);
+		assert_maps(0, 4096, RW, HOST, 4096);
+		assert_maps(there, 4096, RW, HOST + 4096, 4096);
+		assert_int_equal(hints.way[0].tag, 0);
+	}
+}
+
 static void test_map_non_congruent(void **state)
 {
 	(void)state;
@@ -245,6 +262,7 @@ int main(void)
 		FIXTURE(test_unmap_splits_huge),
 		FIXTURE(test_map_fragments),
 		FIXTURE(test_map_fragments_join_to_page),
+		FIXTURE(test_hints_of_round_addresses),
 		FIXTURE(test_map_non_congruent),
 		FIXTURE(test_map_last_byte),
 		FIXTURE(test_range_refused),
