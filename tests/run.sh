@@ -17,24 +17,22 @@ skipped=0
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-# first_number PATTERN - the number that stands where \([0-9]*\) does, or 0
-first_number()
+# number FILE PATTERN - the number that stands where \([0-9]*\) does, or 0
+number()
 {
 	local n
-	n=$(sed -n "s/.*$1.*/\1/p" "$out" | head -n 1)
+	n=$(sed -n "s/.*$2.*/\1/p" "$1" | head -n 1)
 	echo "${n:-0}"
 }
 
-# cmocka_program NAME COMMAND... - one test program; its own counts are added
-cmocka_program()
+# cmocka_result NAME PROGRAM - add what a test program that ran has counted
+cmocka_result()
 {
-	local name=$1 status p f s
-	shift
-	timeout 300 "$@" >"$out" 2>&1
-	status=$?
-	p=$(first_number '\[  PASSED  \] \([0-9]*\) test')
-	f=$(first_number '\[  FAILED  \] \([0-9]*\) test')
-	s=$(first_number '\[  SKIPPED \] \([0-9]*\) test')
+	local name=$1 output=$2.out status p f s
+	status=$(cat "$2.status")
+	p=$(number "$output" '\[  PASSED  \] \([0-9]*\) test')
+	f=$(number "$output" '\[  FAILED  \] \([0-9]*\) test')
+	s=$(number "$output" '\[  SKIPPED \] \([0-9]*\) test')
 	# A crash, a time-out or a sanitizer's report fails the program as such
 	[ "$status" != 0 ] && [ "$f" = 0 ] && f=1
 	[ "$status" = 0 ] && [ $((p + s)) = 0 ] && f=1
@@ -42,7 +40,7 @@ cmocka_program()
 	if [ "$f" = 0 ]; then
 		echo "ok - $name: $p passed$([ "$s" = 0 ] || echo ", $s skipped")"
 	else
-		tail -n 60 "$out"
+		tail -n 60 "$output"
 		echo "not ok - $name: $f failed, exit status $status"
 	fi
 }
@@ -76,10 +74,21 @@ step()
 	fi
 }
 
+# Test programs whose threads want the processors for themselves
+THREADS='race|threads|miss|pmd'
+
+# run_programs N - run the test programs of standard input, N at a time
+#
+# What one printed is in PROGRAM.out then, its exit status in PROGRAM.status.
+run_programs()
+{
+	xargs -r -P "$1" -I{} sh -c 'timeout 300 {} >{}.out 2>&1; echo $? >{}.status'
+}
+
 # unit_tests BUILD PATTERN - build and run the unit tests that match
 unit_tests()
 {
-	local test programs
+	local program programs
 	programs=$(ls tests/unit/*/test_*.c | grep -E "$2" | sed "s,\(.*\)\.c,build/$1/\1,")
 	# shellcheck disable=SC2086 # names have no spaces
 	if ! make -s -j"$(nproc)" BUILD="$1" $programs >"$out" 2>&1; then
@@ -88,8 +97,10 @@ unit_tests()
 		failed=$((failed + 1))
 		return
 	fi
-	for test in $programs; do
-		cmocka_program "$1 ${test#build/"$1"/tests/unit/}" "$test"
+	grep -vE "$THREADS" <<<"$programs" | run_programs "$(nproc)"
+	grep -E "$THREADS" <<<"$programs" | run_programs 1
+	for program in $programs; do
+		cmocka_result "$1 ${program#build/"$1"/tests/unit/}" "$program"
 	done
 }
 
@@ -101,7 +112,7 @@ for group; do
 	asan) unit_tests asan . ;;
 	# What threads share: the IOTLB, the poll lists, the misses; and all of it together
 	tsan)
-		unit_tests tsan 'race|threads|miss|pmd'
+		unit_tests tsan "$THREADS"
 		step "vunetd builds with BUILD=tsan" make -s -j"$(nproc)" BUILD=tsan build/tsan/vunetd
 		step "vunet-guest builds" make -s -j"$(nproc)" build/release/vunet-guest
 		listed tests/system/run.py --build build/tsan "threads:"
