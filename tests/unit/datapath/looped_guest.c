@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* looped_guest.c - A model guest behind a port that returns what is sent */
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/looped_guest.h"
 
 #include <sched.h>
@@ -25,7 +26,6 @@
 
 #include "datapath/wire.h"
 
-#define BIT(n)	 (UINT64_C(1) << (n))
 #define BUF_SIZE 1700
 
 void lg_find_cores(unsigned int cores[2])

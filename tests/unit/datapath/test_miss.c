@@ -18,12 +18,8 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_guest.h"
-
-#define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
-#define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
-#define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
 
 static struct rte_mempool *pool;
 

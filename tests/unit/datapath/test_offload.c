@@ -17,11 +17,11 @@
 
 #include "datapath/offload.h"
 #include "datapath/offload_parse.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_frame.h"
 #include "tests/unit/datapath/model_guest.h"
 
-#define BIT(n) (UINT64_C(1) << (n))
-#define ALL    OFFLOAD_PULL_FEATURES
+#define ALL OFFLOAD_PULL_FEATURES
 
 #define N_MBUFS 8191
 

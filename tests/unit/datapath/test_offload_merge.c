@@ -20,10 +20,10 @@
 #include "datapath/offload.h"
 #include "datapath/offload_merge.h"
 #include "datapath/vq.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_frame.h"
 #include "tests/unit/datapath/model_guest.h"
 
-#define BIT(n)	(UINT64_C(1) << (n))
 #define CSUM	BIT(VIRTIO_NET_F_GUEST_CSUM)
 #define TSO4	BIT(VIRTIO_NET_F_GUEST_TSO4)
 #define TSO6	BIT(VIRTIO_NET_F_GUEST_TSO6)

@@ -26,12 +26,12 @@
 #include "datapath/pmd_sleep.h"
 #include "datapath/vq_call.h"
 #include "datapath/wire.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/looped_guest.h"
 #include "tests/unit/datapath/model_packed.h"
 
-#define BIT(n) (UINT64_C(1) << (n))
-#define SIZE   16
-#define FRAME  60
+#define SIZE  16
+#define FRAME 60
 
 #define IDLE_US	    20
 #define INTERVAL_US 2000

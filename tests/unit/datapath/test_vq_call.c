@@ -22,9 +22,9 @@
 #include <rte_mbuf.h>
 
 #include "datapath/vq_call.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_packed.h"
 
-#define BIT(n)	    (UINT64_C(1) << (n))
 #define SIZE	    64
 #define FRAME	    60
 #define INTERVAL_US 100

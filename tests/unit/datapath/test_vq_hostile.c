@@ -21,18 +21,14 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_guest.h"
 
-#define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
-#define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
-#define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
-#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
-#define NEXT	 VRING_DESC_F_NEXT
-#define WRITE	 VRING_DESC_F_WRITE
-#define TABLE	 VRING_DESC_F_INDIRECT
-#define SIZE	 16
-#define FRAME	 100
+#define NEXT  VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
+#define TABLE VRING_DESC_F_INDIRECT
+#define SIZE  16
+#define FRAME 100
 
 static struct rte_mempool *pool;
 

@@ -20,17 +20,11 @@
 #include <rte_mbuf.h>
 
 #include "datapath/offload.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_log.h"
 #include "tests/unit/datapath/model_packed.h"
 
-#define BIT(n)	 (UINT64_C(1) << (n))
-#define MRG	 BIT(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT BIT(VIRTIO_RING_F_INDIRECT_DESC)
-#define EVENT	 BIT(VIRTIO_RING_F_EVENT_IDX)
-#define PACKED	 (BIT(VIRTIO_F_RING_PACKED) | V1)
-#define ORDER	 BIT(VIRTIO_F_IN_ORDER)
-#define V1	 BIT(VIRTIO_F_VERSION_1)
-#define CSUM	 (BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM))
+#define CSUM (BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM))
 
 /* Chains the driver has at most, and bytes of the slot of each */
 #define OFFERS 128
@@ -75,18 +69,18 @@ static const struct shape shapes[] = {
 	{"split_tiny_pieces", 128, 0, 24, V1 | MRG | INDIRECT, 200, 2000, 3, 0, 10},
 	{"split_comes_and_goes", 1024, 0, 4096, V1 | MRG, 1526, 1514, 1, 8, 0},
 	{"split_merged_comes_and_goes", 512, 0, 1000, V1 | MRG | EVENT, 200, 4000, 3, 20, 10},
-	{"packed", 1024, 0x8000, 4096, PACKED | MRG, 1526, 1514, 1, 0, 0},
+	{"packed", 1024, 0x8000, 4096, PV1 | MRG, 1526, 1514, 1, 0, 0},
 	{"packed_legacy", 1000, 0x8000, 4096, BIT(VIRTIO_F_RING_PACKED), 1526, 1514, 1, 0, 0},
-	{"packed_one_buffer", 700, 0x8000, 4096, PACKED | EVENT, 1526, 1514, 1, 0, 0},
-	{"packed_chained", 1024, 300, 4096, PACKED, 2012, 2000, 5, 0, 10},
-	{"packed_indirect", 1024, 0x8000, 4096, PACKED | INDIRECT, 2012, 2000, 5, 0, 10},
-	{"packed_merged", 1024, 0x8000, 4096, PACKED | MRG, 200, 9000, 2, 0, 20},
-	{"packed_offloads", 1024, 0x8000, 4096, PACKED | MRG | CSUM, 200, 9000, 2, 0, 0},
-	{"packed_in_order", 1024, 0x8000, 4096, PACKED | ORDER | MRG, 1526, 1514, 2, 0, 10},
-	{"packed_odd_pieces", 512, 0x8000, 1000, PACKED | MRG | EVENT, 200, 4000, 3, 0, 10},
-	{"packed_tiny_pieces", 128, 0x8000, 24, PACKED | MRG | INDIRECT, 200, 2000, 3, 0, 10},
-	{"packed_comes_and_goes", 1024, 0x8000, 4096, PACKED | MRG, 1526, 1514, 1, 8, 0},
-	{"packed_merged_comes_and_goes", 512, 0x8000, 1000, PACKED | MRG, 200, 4000, 3, 20, 10},
+	{"packed_one_buffer", 700, 0x8000, 4096, PV1 | EVENT, 1526, 1514, 1, 0, 0},
+	{"packed_chained", 1024, 300, 4096, PV1, 2012, 2000, 5, 0, 10},
+	{"packed_indirect", 1024, 0x8000, 4096, PV1 | INDIRECT, 2012, 2000, 5, 0, 10},
+	{"packed_merged", 1024, 0x8000, 4096, PV1 | MRG, 200, 9000, 2, 0, 20},
+	{"packed_offloads", 1024, 0x8000, 4096, PV1 | MRG | CSUM, 200, 9000, 2, 0, 0},
+	{"packed_in_order", 1024, 0x8000, 4096, PV1 | ORDER | MRG, 1526, 1514, 2, 0, 10},
+	{"packed_odd_pieces", 512, 0x8000, 1000, PV1 | MRG | EVENT, 200, 4000, 3, 0, 10},
+	{"packed_tiny_pieces", 128, 0x8000, 24, PV1 | MRG | INDIRECT, 200, 2000, 3, 0, 10},
+	{"packed_comes_and_goes", 1024, 0x8000, 4096, PV1 | MRG, 1526, 1514, 1, 8, 0},
+	{"packed_merged_comes_and_goes", 512, 0x8000, 1000, PV1 | MRG, 200, 4000, 3, 20, 10},
 };
 
 /**
@@ -308,8 +302,8 @@ static void test_log_notify(void **state)
 	for (uint8_t index = 0; index < 2; index++) {
 		notify(V1, index);
 		notify(V1 | EVENT, index);
-		notify(PACKED, index);
-		notify(PACKED | EVENT, index);
+		notify(PV1, index);
+		notify(PV1 | EVENT, index);
 	}
 }
 

@@ -19,11 +19,9 @@
 
 #include <rte_mbuf.h>
 
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_guest.h"
 
-#define EVENT (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
-#define ORDER (UINT64_C(1) << VIRTIO_F_IN_ORDER)
-#define V1    (UINT64_C(1) << VIRTIO_F_VERSION_1)
 #define SIZE  64
 #define FRAME 60
 

@@ -23,13 +23,10 @@
 
 #include "datapath/offload.h"
 #include "datapath/wire.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_frame.h"
 #include "tests/unit/datapath/model_guest.h"
 
-#define BIT(n)	 (UINT64_C(1) << (n))
-#define V1	 BIT(VIRTIO_F_VERSION_1)
-#define MRG	 BIT(VIRTIO_NET_F_MRG_RXBUF)
-#define PACKED	 BIT(VIRTIO_F_RING_PACKED)
 #define GUEST	 BIT(VIRTIO_NET_F_GUEST_CSUM)
 #define N_MBUFS	 2047
 #define SIZE	 64

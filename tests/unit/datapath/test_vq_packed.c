@@ -22,21 +22,17 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_packed.h"
 
-#define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
-#define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
-#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
-#define PV1	 (UINT64_C(1) << VIRTIO_F_VERSION_1 | UINT64_C(1) << VIRTIO_F_RING_PACKED)
-#define NEXT	 VRING_DESC_F_NEXT
-#define WRITE	 VRING_DESC_F_WRITE
-#define TABLE	 VRING_DESC_F_INDIRECT
-#define AVAIL	 (1u << VRING_PACKED_DESC_F_AVAIL)
-#define USED	 (1u << VRING_PACKED_DESC_F_USED)
-#define SIZE	 13
-#define FRAME	 100
-#define HDR	 12
+#define NEXT  VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
+#define TABLE VRING_DESC_F_INDIRECT
+#define AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define USED  (1u << VRING_PACKED_DESC_F_USED)
+#define SIZE  13
+#define FRAME 100
+#define HDR   12
 
 static struct rte_mempool *pool;
 

@@ -21,15 +21,8 @@
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
 
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_packed.h"
-
-#define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
-#define EVENT	 (UINT64_C(1) << VIRTIO_RING_F_EVENT_IDX)
-#define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
-#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
-#define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
-#define PV1	 (PACKED | V1)
 
 static struct rte_mempool *pool;
 

@@ -26,17 +26,13 @@
 #include <rte_mbuf.h>
 
 #include "datapath/vq_journal.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_packed.h"
 
-#define V1	 (UINT64_C(1) << VIRTIO_F_VERSION_1)
-#define MRG	 (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
-#define PACKED	 (UINT64_C(1) << VIRTIO_F_RING_PACKED)
-#define ORDER	 (UINT64_C(1) << VIRTIO_F_IN_ORDER)
-#define INDIRECT (UINT64_C(1) << VIRTIO_RING_F_INDIRECT_DESC)
-#define HDR	 12
-#define SIZE	 32
-#define BUF	 300
-#define FRAMES	 9 /* given or taken in the burst that is cut short */
+#define HDR    12
+#define SIZE   32
+#define BUF    300
+#define FRAMES 9 /* given or taken in the burst that is cut short */
 
 #define STATES_MAX 400
 #define ROUNDS	   5 /* of each kind of ring, each somewhere else */

@@ -21,11 +21,9 @@
 
 #include "datapath/offload_csum.h"
 #include "datapath/wire.h"
+#include "tests/unit/datapath/features.h"
 #include "tests/unit/datapath/model_frame.h"
 #include "tests/unit/datapath/model_guest.h"
-
-#define V1  (UINT64_C(1) << VIRTIO_F_VERSION_1)
-#define MRG (UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF)
 
 #define SIZE	 64
 #define FRAME	 100
