@@ -87,7 +87,7 @@ $(UNIT_TESTS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $$(UNIT_$$(word 5,$$(subst
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -lcmocka $(DAEMON_LIBS)
 
 # Before each load of the datapath's the guest may come (tests/fuzz/loads.h)
-FUZZ_RINGS   := $(addprefix $(O)/tests/fuzz/,rings.o scatter.o mbufs.o)
+FUZZ_RINGS   := $(addprefix $(O)/tests/fuzz/,rings.o rings_guest.o scatter.o mbufs.o)
 FUZZ_gate    := $(UNIT_daemon)
 FUZZ_iotlb   := $(IOTLB)
 FUZZ_split   := $(UNIT_datapath) $(FUZZ_RINGS)
