@@ -88,7 +88,7 @@ $(UNIT_TESTS): $(O)/tests/unit/%: $(O)/tests/unit/%.o $$(UNIT_$$(word 5,$$(subst
 
 # Before each load of the datapath's the guest may come (tests/fuzz/loads.h)
 FUZZ_RINGS   := $(addprefix $(O)/tests/fuzz/,rings.o rings_guest.o scatter.o mbufs.o)
-FUZZ_gate    := $(UNIT_daemon)
+FUZZ_gate    := $(UNIT_daemon) $(O)/tests/fuzz/gate_honest.o
 FUZZ_iotlb   := $(IOTLB)
 FUZZ_split   := $(UNIT_datapath) $(FUZZ_RINGS)
 FUZZ_packed  := $(UNIT_datapath) $(FUZZ_RINGS)

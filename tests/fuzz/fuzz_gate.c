@@ -26,15 +26,11 @@
 #include <sys/mman.h>
 
 #include "daemon/backing.h"
-#include "iotlb/iotlb.h"
-#include "tests/unit/daemon/gate_fixture.h"
+#include "tests/fuzz/gate_honest.h"
 
 #define RECORDS_MAX 128
 #define FDS_MAX	    10 /* two more than a message may carry */
 #define BATCH_MAX   4096
-
-/* A bit for each page of guest memory */
-#define LOG_BYTES ((GPA_1 + REGION_SIZE) / 4096 / 8)
 
 /* Records that are no message; all below are the request they number */
 enum {
@@ -90,135 +86,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	FUZZ_CHECK(!fixture_start(NULL));
 	atexit(leave);
 	return 0;
-}
-
-/* --------------------------------------------------------- honest payloads -- */
-
-/**
- * honest_memory() - A memory table
- * @table:	Filled in
- * Return: Bytes of payload
- */
-static uint32_t honest_memory(struct vu_memory *table)
-{
-	*table = (struct vu_memory){.n_regions = 2,
-				    .regions = {{GPA_0, REGION_SIZE, USER_0, 0},
-						{GPA_1, REGION_SIZE, USER_1, REGION_SIZE}}};
-	return offsetof(struct vu_memory, regions[2]);
-}
-
-/**
- * honest_addr() - A ring's addresses
- * @p:		Play
- * @addr:	Filled in
- * @ring:	Which
- */
-static uint32_t honest_addr(const struct play *p, struct vu_vring_addr *addr, uint8_t ring)
-{
-	uint64_t areas = p->viommu ? RING_IOVA : USER_0;
-
-	*addr = (struct vu_vring_addr){
-		.index = ring,
-		.desc = areas + RING_DESC(ring % N_RINGS),
-		.avail = areas + RING_AVAIL(ring % N_RINGS),
-		.used = areas + RING_USED(ring % N_RINGS),
-	};
-	return sizeof(*addr);
-}
-
-/**
- * honest_iotlb() - An update of the rings or buffers, or an invalidation
- * @m:		Filled in
- * @what:	From the script
- */
-static uint32_t honest_iotlb(struct vu_iotlb *m, uint8_t what)
-{
-	*m = (struct vu_iotlb){
-		.iova = what & 1 ? BUF_IOVA : RING_IOVA,
-		.size = what & 2   ? 4096
-			: what & 1 ? REGION_SIZE
-				   : N_RINGS * RING_BYTES,
-		.user_addr = what & 1 ? USER_1 : USER_0,
-		.perm = IOTLB_READ | IOTLB_WRITE,
-		.type = what & 4 ? VU_IOTLB_INVALIDATE : VU_IOTLB_UPDATE,
-	};
-	return sizeof(*m);
-}
-
-/**
- * features_of() - Features a session may have
- * @what:	From the script
- */
-static uint64_t features_of(uint8_t what)
-{
-	return FEATURES | (what & 1 ? 0 : VIOMMU) | (what & 2 ? BIT(VIRTIO_F_RING_PACKED) : 0) |
-	       (what & 4 ? BIT(VIRTIO_RING_F_EVENT_IDX) : 0) |
-	       (what & 8 ? BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0) |
-	       (what & 128 ? BIT(VHOST_F_LOG_ALL) : 0);
-}
-
-/**
- * honest() - What an honest front-end sends
- * @p:		Play
- * @request:	Request
- * @what:	A ring, or a variant
- * @msg:	Its payload and size are filled in
- */
-static void honest(struct play *p, uint32_t request, uint8_t what, struct vu_msg *msg)
-{
-	union vu_payload payload = {.u64 = 0};
-	uint32_t size = sizeof(payload.u64);
-
-	switch (request) {
-	case VU_SET_FEATURES:
-		payload.u64 = features_of(what);
-		p->viommu = payload.u64 & VIOMMU;
-		break;
-	case VU_SET_PROTOCOL_FEATURES:
-		payload.u64 = PROTOCOL_FEATURES;
-		break;
-	case VU_SET_MEM_TABLE:
-		size = honest_memory(&payload.memory);
-		break;
-	case VU_SET_VRING_NUM:
-		payload.state = (struct vu_vring_state){.index = what, .num = RING_SIZE};
-		size = sizeof(payload.state);
-		break;
-	case VU_SET_VRING_BASE:
-	case VU_GET_VRING_BASE:
-		payload.state = (struct vu_vring_state){.index = what};
-		size = sizeof(payload.state);
-		break;
-	case VU_SET_VRING_ENABLE:
-		payload.state = (struct vu_vring_state){.index = what, .num = 1};
-		size = sizeof(payload.state);
-		break;
-	case VU_SET_VRING_ADDR:
-		size = honest_addr(p, &payload.addr, what);
-		break;
-	case VU_SET_VRING_KICK:
-	case VU_SET_VRING_CALL:
-	case VU_SET_VRING_ERR:
-		payload.u64 = what;
-		break;
-	case VU_SEND_RARP:
-		payload.u64 = UINT64_C(0x563412005452);
-		break;
-	case VU_NET_SET_MTU:
-		payload.u64 = 1500;
-		break;
-	case VU_SET_LOG_BASE:
-		payload.log = (struct vu_log){.size = LOG_BYTES, .offset = what};
-		size = sizeof(payload.log);
-		break;
-	case VU_IOTLB_MSG:
-		size = honest_iotlb(&payload.iotlb, what);
-		break;
-	default:
-		size = 0;
-	}
-	msg->payload = payload;
-	msg->hdr.size = size;
 }
 
 /* ------------------------------------------------------------- descriptors -- */
@@ -412,7 +279,7 @@ static void do_message(struct play *p, uint32_t request)
 	unsigned int n_fds;
 	size_t len;
 
-	honest(p, request, what, &msg);
+	gate_honest(request, what, &p->viommu, &msg);
 	len = VU_HEADER_SIZE + msg.hdr.size;
 	n_fds = how & 4 ? read_fds(p, fds) : honest_fds(p, request, fds);
 	if (how & 8)
@@ -465,7 +332,7 @@ static void do_session(struct play *p)
 				continue;
 		}
 		msg.hdr = (struct vu_header){.request = request, .flags = VU_VERSION};
-		honest(p, request, arg, &msg);
+		gate_honest(request, arg, &p->viommu, &msg);
 		send_message(p, &msg, VU_HEADER_SIZE + msg.hdr.size, what & 64, fds,
 			     honest_fds(p, request, fds));
 	}
