@@ -108,6 +108,22 @@ def judged(guest):
         raise Failed("packets arrived damaged: " + ", ".join(bad))
 
 
+def answers():
+    """Tell whether the guest's kernel answers still, to a datagram nobody there wants."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect((GUEST, 9))
+        sock.settimeout(2)
+        for _ in range(3):
+            try:
+                sock.send(b"?")
+                sock.recv(1)
+            except ConnectionRefusedError:
+                return True
+            except OSError:
+                continue
+    return False
+
+
 def _icmp(guest):
     """Return how many echo replies the guest's kernel took in so far."""
     names, values = guest.ask("grep ^Icmp: /proc/net/snmp").splitlines()

@@ -234,8 +234,12 @@ class Run:
                    for name in actions.ACTIONS if name in self.boot.actions)
 
     def one(self, name, check):
-        """Run a check on the guest."""
-        return self.report.check(name, title(check), check, self.guest)
+        """Run a check on the guest, and say how it is if that took too long."""
+        done = self.report.check(name, title(check), check, self.guest)
+        if not done:
+            print(f"# the guest's network answers: {'yes' if checks.answers() else 'no'}",
+                  flush=True)
+        return done
 
 
 def covering():
