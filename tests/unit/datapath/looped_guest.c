@@ -72,13 +72,13 @@ static void port_open(struct looped_guest *guest)
 void lg_open(struct looped_guest *guest, struct pmd_set *set, uint64_t features)
 {
 	/* Shortly before an index wraps, or the wrap counter does */
-	uint16_t base = features & BIT(VIRTIO_F_RING_PACKED) ? 0x8000 | (LG_SIZE - 9) : 65500;
+	uint16_t base = features & PACKED ? 0x8000 | (LG_SIZE - 9) : 65500;
 
 	thread_role_assume(&ctl_role);
 	memset(guest, 0, sizeof(*guest));
 	port_open(guest);
-	features |= BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF);
-	guest->event_idx = features & BIT(VIRTIO_RING_F_EVENT_IDX);
+	features |= V1 | MRG;
+	guest->event_idx = features & EVENT;
 	guest->g = mg_new(200, 4096, false, pmd_set_qsbr(set));
 	guest->rx = mg_ring_new(guest->g, 0, LG_SIZE, base, features, 16);
 	guest->tx = mg_ring_new(guest->g, 1, LG_SIZE, base, features, 16);

@@ -42,9 +42,9 @@ static unsigned int cores[2];
 
 static const uint64_t layouts[] = {
 	0,
-	BIT(VIRTIO_RING_F_EVENT_IDX),
-	BIT(VIRTIO_F_RING_PACKED),
-	BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_RING_F_EVENT_IDX),
+	EVENT,
+	PACKED,
+	PACKED | EVENT,
 };
 
 /* A packed ring's flags are stored as 16 bits and loaded with their neighbours as 64,
@@ -68,13 +68,13 @@ struct scene {
 
 static void scene_open(struct scene *s, uint64_t layout)
 {
-	uint16_t base = layout & BIT(VIRTIO_F_RING_PACKED) ? 0x8000 | (SIZE - 3) : 65530;
+	uint16_t base = layout & PACKED ? 0x8000 | (SIZE - 3) : 65530;
 
 	thread_role_assume(&ctl_role);
 	s->g = mg_new(64, 4096, false, NULL);
-	s->r = mg_ring_new(s->g, 1, SIZE, base, BIT(VIRTIO_F_VERSION_1) | layout, 16);
+	s->r = mg_ring_new(s->g, 1, SIZE, base, V1 | layout, 16);
 	s->buf = mg_alloc(s->g, 12 + FRAME, 16, 0, IOTLB_READ);
-	s->event = layout & BIT(VIRTIO_RING_F_EVENT_IDX);
+	s->event = layout & EVENT;
 	mg_map_all(s->g);
 }
 

@@ -52,19 +52,19 @@ struct scene {
 /* Layouts and ways to ask for interrupts */
 static const uint64_t layouts[] = {
 	0,
-	BIT(VIRTIO_RING_F_EVENT_IDX),
-	BIT(VIRTIO_F_RING_PACKED),
-	BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_RING_F_EVENT_IDX),
+	EVENT,
+	PACKED,
+	PACKED | EVENT,
 };
 
 static void scene_open(struct scene *s, uint64_t layout, uint32_t interval_us)
 {
-	bool packed = layout & BIT(VIRTIO_F_RING_PACKED);
+	bool packed = layout & PACKED;
 	uint16_t base = packed ? 0x8000 | (SIZE - 3) : 65530;
 
 	thread_role_assume(&ctl_role);
 	s->g = mg_new(64, 4096, false, NULL);
-	s->r = mg_ring_new(s->g, 1, SIZE, base, BIT(VIRTIO_F_VERSION_1) | layout, 16);
+	s->r = mg_ring_new(s->g, 1, SIZE, base, V1 | layout, 16);
 	s->buf = mg_alloc(s->g, 12 + FRAME, 16, 0, IOTLB_READ);
 	s->fd = eventfd(0, EFD_NONBLOCK);
 	assert_true(s->fd >= 0);
@@ -72,7 +72,7 @@ static void scene_open(struct scene *s, uint64_t layout, uint32_t interval_us)
 	s->r->cfg.call_interval_us = interval_us;
 	assert_int_equal(vq_start(s->r->vq, &s->r->cfg), 0);
 	mg_map_all(s->g);
-	s->event = layout & BIT(VIRTIO_RING_F_EVENT_IDX);
+	s->event = layout & EVENT;
 	s->interval = rte_get_tsc_hz() * interval_us / 1000000;
 	s->begin = s->now = UINT64_MAX - 3 * s->interval;
 }

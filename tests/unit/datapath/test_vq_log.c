@@ -70,7 +70,7 @@ static const struct shape shapes[] = {
 	{"split_comes_and_goes", 1024, 0, 4096, V1 | MRG, 1526, 1514, 1, 8, 0},
 	{"split_merged_comes_and_goes", 512, 0, 1000, V1 | MRG | EVENT, 200, 4000, 3, 20, 10},
 	{"packed", 1024, 0x8000, 4096, PV1 | MRG, 1526, 1514, 1, 0, 0},
-	{"packed_legacy", 1000, 0x8000, 4096, BIT(VIRTIO_F_RING_PACKED), 1526, 1514, 1, 0, 0},
+	{"packed_legacy", 1000, 0x8000, 4096, PACKED, 1526, 1514, 1, 0, 0},
 	{"packed_one_buffer", 700, 0x8000, 4096, PV1 | EVENT, 1526, 1514, 1, 0, 0},
 	{"packed_chained", 1024, 300, 4096, PV1, 2012, 2000, 5, 0, 10},
 	{"packed_indirect", 1024, 0x8000, 4096, PV1 | INDIRECT, 2012, 2000, 5, 0, 10},
@@ -262,11 +262,11 @@ static void test_log_pull(void **state)
 static void notify(uint64_t features, uint8_t index)
 {
 	struct shape s = {"", 1024, 0, 4096, features, 1526, 1514, 1, 0, 0};
-	bool split_event = features & EVENT && !(features & BIT(VIRTIO_F_RING_PACKED));
+	bool split_event = features & EVENT && !(features & PACKED);
 	uint64_t event;
 	struct scene t;
 
-	s.base = features & BIT(VIRTIO_F_RING_PACKED) ? 0x8000 : 0;
+	s.base = features & PACKED ? 0x8000 : 0;
 	scene_open(&t, &s, index);
 	event = t.r->cfg.used + (split_event ? 4 + 8 * s.size : 0);
 	for (unsigned int i = 0; i < 3; i++) {
