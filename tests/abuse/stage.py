@@ -7,7 +7,6 @@ every frame, too; it sends the mappings unasked, so that not one frame may be
 dropped for want of a translation, however busy the machine is.
 """
 
-import os
 import re
 import signal
 import time
@@ -15,7 +14,6 @@ import time
 from daemon import Daemon
 from guest import Guest, expect_good
 from outcome import Failed, expect, expect_equal
-from process import Tail
 
 SECONDS = 20
 SO_FAR = re.compile(r"^so far rx_frames=(\d+) wrong=(\d+)$", re.MULTILINE)
@@ -108,7 +106,7 @@ class Stage:
     def so_far(self):
         """Return (frames the innocent guest verified, what was wrong with any)."""
         process = self.innocent.process
-        log = Tail(process.log)
+        log = process.tail()
         process.signal(signal.SIGUSR1)
         self._soon("word of the innocent guest",
                    lambda: SO_FAR.search(log.text()) or not process.alive())
@@ -141,7 +139,7 @@ class Stage:
 
     def log(self):
         """Return what the daemon says from now on."""
-        return self.daemon.tail()
+        return self.daemon.process.tail()
 
     @staticmethod
     def _soon(what, probe):

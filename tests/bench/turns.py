@@ -8,7 +8,6 @@ shorter than that, the others stopped by a signal meanwhile.  What the machine
 does, it does to all of them.
 """
 
-import os
 import random
 import signal
 import subprocess

@@ -13,7 +13,7 @@ import threading
 import time
 
 from outcome import Failed, expect, expect_equal, wait_for
-from process import Process, Tail, cpus
+from process import Process, cpus
 
 # Of libraries, for builds with a leak checker, or one for races
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -145,14 +145,10 @@ class Daemon:
         expect_equal(status, 0, "exit status of vunetd")
         return took
 
-    def tail(self):
-        """Return what it logs from now on."""
-        return Tail(self.process.log)
-
     def totals(self):
         """Return what it has counted, {object: {counter: value}}; after its end, the last."""
         if self.process.alive():
-            log = self.tail()
+            log = self.process.tail()
             self.process.signal(signal.SIGUSR1)
             wait_for("the end of its totals",
                      lambda: TOTALS_END in log.text() or not self.process.alive(), TOTALS_SECONDS)
@@ -169,12 +165,13 @@ class Daemon:
 
     def wait_total(self, what, counter, least=1, seconds=10):
         """Wait until one of its counters reaches a value."""
-        end = time.monotonic() + seconds
-        while (found := self.total(what, counter)) < least:
-            expect(self.process.alive(), f"vunetd has ended: {self.last_line()}")
-            expect(time.monotonic() < end, f"totals {what}: {counter} is {found} after "
-                   f"{seconds} s, not {least}")
-            time.sleep(0.02)
+
+        def probe():
+            found = self.total(what, counter) >= least
+            expect(found or self.process.alive(), f"vunetd has ended: {self.last_line()}")
+            return found
+
+        wait_for(f"totals {what}: {counter}={least}", probe, seconds)
 
     def fds(self):
         """Return how many files it has open."""

@@ -44,7 +44,7 @@ class Process:
         with open(log, "ab") as output:
             output.write(("$ " + " ".join(command).replace("\n", "; ") + "\n").encode())
             output.flush()
-            self.start = output.tell()
+            self._said = Tail(log)
             self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                                           stderr=subprocess.STDOUT, env=env,
                                           pass_fds=pass_fds, cwd=cwd)
@@ -56,9 +56,11 @@ class Process:
 
     def text(self):
         """What it has written so far."""
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            file.seek(self.start)
-            return file.read()
+        return self._said.text()
+
+    def tail(self):
+        """Return what it writes from now on."""
+        return Tail(self.log)
 
     def alive(self):
         """Tell whether it still runs."""

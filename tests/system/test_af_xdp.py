@@ -6,7 +6,7 @@ import socket
 from daemon import Daemon
 from guest import Guest
 from netns import Namespace
-from outcome import Failed, Skipped, expect
+from outcome import Skipped, expect
 
 AF_XDP = 44
 

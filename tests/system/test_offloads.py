@@ -105,8 +105,9 @@ def one_way(test):
 
 def arrived(daemon):
     """Return how many frames have reached the second end of the memif, or were dropped before."""
-    return (daemon.total("port client queue 0", "port_rx") +
-            daemon.total("port server queue 0", "drop_port_full"))
+    totals = daemon.totals()
+    return (totals.get("port client queue 0", {}).get("port_rx", 0) +
+            totals.get("port server queue 0", {}).get("drop_port_full", 0))
 
 
 def two_guests(test, layout):
