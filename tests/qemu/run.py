@@ -234,12 +234,19 @@ class Run:
                    for name in actions.ACTIONS if name in self.boot.actions)
 
     def one(self, name, check):
-        """Run a check on the guest, and say how it is if that took too long."""
+        """Run a check on the guest, return whether it is still of use."""
         done = self.report.check(name, title(check), check, self.guest)
         if not done:
-            print(f"# the guest's network answers: {'yes' if checks.answers() else 'no'}",
-                  flush=True)
+            self.late()
         return done
+
+    def late(self):
+        """Say how a guest is that did not do something in time."""
+        print(f"# the guest's network answers: {'yes' if checks.answers() else 'no'}", flush=True)
+        try:
+            print(f"# its shell wrote: {self.guest.confess()!r}", flush=True)
+        except (process.Died, OSError) as error:
+            print(f"# {error}", flush=True)
 
 
 def covering():

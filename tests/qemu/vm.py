@@ -16,6 +16,7 @@ from qmp import Qmp
 MAC = "52:54:00:12:34:56"
 BARE_MB = 384
 KVM_TRIAL_SECONDS = 20
+CONFESS_SECONDS = 3
 
 VIOMMU = {
     "none": [],
@@ -58,7 +59,7 @@ def _machine(qemu, kvm, place, memory, append):
             "-qmp", f"unix:{place.socket('qmp')},server=on,wait=off",
             "-kernel", os.path.join(place.image, "vmlinuz"),
             "-initrd", os.path.join(place.image, "initrd"),
-            "-append", "console=ttyS0 no_timer_check" + append]
+            "-append", "console=ttyS0 no_timer_check sysrq_always_enabled" + append]
 
 
 def kernel_arguments(boot):
@@ -177,6 +178,18 @@ class Guest:
         if status:
             raise Failed(f"'{command}' ended with {status}: {output.strip()}")
         return output.strip()
+
+    def confess(self):
+        """Have its kernel write to the console what each of its tasks waits for.
+
+        Its timers, too.  Return what the shell wrote since the last command that
+        was done.
+        """
+        for key in "qt":
+            self.qmp.do("send-key", keys=[{"type": "qcode", "data": code}
+                                          for code in ("alt", "sysrq", key)])
+            time.sleep(CONFESS_SECONDS)
+        return self.pending.decode(errors="replace")
 
     def moved(self, other):
         """Take over another's QEMU: this guest has moved there."""
