@@ -4,8 +4,8 @@
  * Theory of operation
  * ===================
  * An area is contiguous in IOVA space and may change host page at any byte.  A
- * *window* is the part of it last translated in this call: an access within the
- * window is one compare.  An access beside it moves the window; one that
+ * *window* is the part of it last translated: an access within the window is one
+ * compare.  It stays open from call to call until the IOTLB loses a mapping.  An access beside it moves the window; one that
  * straddles two host pieces is done byte by byte into or out of a local.
  *
  * What is read from guest memory passes through an empty asm statement, so that
@@ -105,11 +105,15 @@ static inline void vq_area_missed(struct vq_burst *b, const struct vq_area *a, u
 }
 
 /**
- * vq_areas_forget() - Close all windows, at the start of a call
+ * vq_areas_check() - Close windows and drop hints that are out of date
  * @vq:	Virtqueue
+ *
+ * At the start of a call, before anything is translated.
  */
-static __rte_always_inline void vq_areas_forget(struct vq *vq) PMD_ONLY
+static __rte_always_inline void vq_areas_check(struct vq *vq) PMD_ONLY
 {
+	if (likely(iotlb_hints_check(vq->tlb, &vq->hints)))
+		return;
 	vq->desc.win_len = 0;
 	vq->avail.win_len = 0;
 	vq->used.win_len = 0;

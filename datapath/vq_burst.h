@@ -112,8 +112,7 @@ static __rte_always_inline bool vq_burst_ready(struct vq *vq, struct vq_burst *b
 	 * the sleep of a ring that missed it
 	 */
 	*b = (struct vq_burst){.fills = iotlb_fills(vq->tlb), .budget = VQ_WALK_BUDGET};
-	iotlb_hints_check(vq->tlb, &vq->hints);
-	vq_areas_forget(vq);
+	vq_areas_check(vq);
 	return true;
 }
 

@@ -192,8 +192,7 @@ void vq_call_due(struct vq *vq, uint64_t now)
 	if (unlikely(vq->uncertain) && !call_known(vq, now))
 		return;
 	vq->call_waits = 0;
-	iotlb_hints_check(vq->tlb, &vq->hints);
-	vq_areas_forget(vq);
+	vq_areas_check(vq);
 	if (!call_wanted(vq, moved))
 		return;
 	vq->call_at = (now + vq->call_tsc) | 1;

@@ -15,8 +15,9 @@
  *   segs      the polling thread, scratch within one call, like backs and marks
  *
  * A struct vq_burst lives on the polling thread's stack for one call.  Host
- * pointers live there or in the windows, and no longer than that call: its
- * caller reports quiescence afterwards (iotlb.h, invariant I1).
+ * pointers live there, no longer than that call, whose caller reports quiescence
+ * afterwards, or in the windows, which each call checks first (iotlb.h,
+ * invariant I1).
  */
 #ifndef VUNETD_VQ_INTERNAL_H
 #define VUNETD_VQ_INTERNAL_H
@@ -78,7 +79,7 @@ enum vq_state { VQ_STOPPED, VQ_RUNNING, VQ_ASLEEP, VQ_BROKEN };
  * @host:	Host address of the window's first byte
  * @size:	Bytes
  * @win_off:	Where in the area the window begins
- * @win_len:	Bytes contiguous in host memory there; 0 at the start of a call
+ * @win_len:	Bytes contiguous in host memory there; 0 while it is closed
  * @perm:	What our accesses need
  */
 struct vq_area {

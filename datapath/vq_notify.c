@@ -100,8 +100,7 @@ bool vq_listen(struct vq *vq)
 	/* What could not be told the guest at the start comes first */
 	if (!vq->quiet)
 		return false;
-	iotlb_hints_check(vq->tlb, &vq->hints);
-	vq_areas_forget(vq);
+	vq_areas_check(vq);
 	vq->listens = true;
 	if (vq->packed)
 		vq->quiet = vq_notify_put(vq, &b, &vq->used,
@@ -132,8 +131,7 @@ static bool notify_available(struct vq *vq) PMD_ONLY
 {
 	uint8_t *p;
 
-	iotlb_hints_check(vq->tlb, &vq->hints);
-	vq_areas_forget(vq);
+	vq_areas_check(vq);
 	if (vq->packed) {
 		p = vq_area_at(vq, &vq->desc, vq->next * 16u + 8, 8);
 		if (!p || (uintptr_t)p & 7)

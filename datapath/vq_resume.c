@@ -337,8 +337,7 @@ bool vq_resume(struct vq *vq, uint64_t now)
 {
 	struct vq_burst b = {.fills = iotlb_fills(vq->tlb), .budget = VQ_WALK_BUDGET};
 
-	iotlb_hints_check(vq->tlb, &vq->hints);
-	vq_areas_forget(vq);
+	vq_areas_check(vq);
 	if (!(vq->packed ? resume_packed(vq, &b) : resume_split(vq, &b))) {
 		if (b.missed)
 			vq_sleep(vq, &b, now);

@@ -49,7 +49,9 @@ int iotlb_new(uint32_t max_entries, struct rte_rcu_qsbr *qsbr, struct iotlb **re
 	ctl->qsbr = qsbr;
 	ctl->max_entries = max_entries;
 	ctl->max_nodes = 64 + (uint64_t)max_entries / 64;
-	ctl->tlb.gen = 1; /* hints begin at 0 */
+	/* hints begin at 0 */
+	ctl->tlb.gen = 1;
+	ctl->tlb.drops = 1;
 	TAILQ_INIT(&ctl->leafy);
 	TAILQ_INIT(&ctl->idle);
 	ctl->tlb.root = node_new(ctl, ROOT_LEVEL, 0);

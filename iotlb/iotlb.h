@@ -30,7 +30,8 @@
  * Invariants
  * ----------
  *   I1  a pointer from iotlb_lookup() is used only until its thread next
- *       reports quiescence to the rte_rcu_qsbr variable
+ *       reports quiescence to the rte_rcu_qsbr variable; and after that only
+ *       where iotlb_hints_check() then says that nothing was unmapped
  *   I2  after iotlb_unmap() and then iotlb_synchronize(), no thread holds a
  *       pointer into the range; only then may the invalidation be acknowledged
  *   I3  hints are used only between an iotlb_hints_check() and the next
@@ -187,8 +188,11 @@ static inline void iotlb_hints_init(struct iotlb_hints *hints);
  * @hints:	The ring's hint cache
  *
  * Once per burst, before the first iotlb_lookup() after a report of quiescence.
+ *
+ * Return: true when nothing was unmapped since the last time: pointers looked up
+ *	since then may be used as before; false when they must be looked up again
  */
-static inline void iotlb_hints_check(const struct iotlb *tlb, struct iotlb_hints *hints) PMD_ONLY;
+static inline bool iotlb_hints_check(const struct iotlb *tlb, struct iotlb_hints *hints) PMD_ONLY;
 
 /**
  * iotlb_lookup() - Translate the start of a range

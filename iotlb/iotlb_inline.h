@@ -39,6 +39,13 @@
  *     fence between (3) and its look at that store.  One of the two sees the
  *     other, so either it is waited for or its check sees the new gen.
  *   - Clearing a slot, (2) or plain, needs no gen: the slot is loaded each time.
+ *
+ * Why a pointer may be kept
+ * -------------------------
+ * A slot that loses its mapping, or gets a different one, is stored first, then
+ * drops + 1 with release order, and then the grace period starts.  It is the same
+ * argument: who saw the old count is waited for, and its next check is ordered
+ * after the new one.
  */
 #ifndef VUNETD_IOTLB_INLINE_H
 #define VUNETD_IOTLB_INLINE_H
@@ -67,15 +74,17 @@ struct iotlb_node;
  * struct iotlb - What readers see of an IOTLB; the rest is struct iotlb_ctl
  * @root:	Top node; never changes
  * @gen:	Moves when a node is taken out
+ * @drops:	Moves when a slot loses a mapping
  * @fills:	Moves at each map
  *
- * Thread-safety: written by the control thread only.  @gen is read once per
- * burst and moves rarely, @fills is read while something misses and moves at
- * each map, hence a cache line each.
+ * Thread-safety: written by the control thread only.  @gen and @drops are read
+ * once per burst, @fills is read while something misses and moves at each map,
+ * hence a cache line of its own.
  */
 struct iotlb {
 	struct iotlb_node *root;
 	uint64_t gen;
+	uint64_t drops;
 	uint64_t fills __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
@@ -99,12 +108,14 @@ struct iotlb_hint {
  * struct iotlb_hints - A ring's hint cache, direct-mapped by a hash of the span
  * @way:	The hints
  * @gen:	Generation of the IOTLB they are valid for
+ * @drops:	Its count of mappings lost, when last checked
  *
  * Thread-safety: private to the thread that runs the ring.
  */
 struct iotlb_hints {
 	struct iotlb_hint way[IOTLB_N_HINTS];
 	uint64_t gen;
+	uint64_t drops;
 } __attribute__((aligned(64)));
 
 /**
@@ -126,18 +137,25 @@ static inline void iotlb_hints_init(struct iotlb_hints *hints)
 {
 	for (unsigned int i = 0; i < IOTLB_N_HINTS; i++)
 		hints->way[i].tag = IOTLB_NO_SPAN;
-	hints->gen = 0; /* an IOTLB starts at 1 */
+	/* an IOTLB starts at 1 */
+	hints->gen = 0;
+	hints->drops = 0;
 }
 
-static inline void iotlb_hints_check(const struct iotlb *tlb, struct iotlb_hints *hints)
+static inline bool iotlb_hints_check(const struct iotlb *tlb, struct iotlb_hints *hints)
 {
+	/* pairs with the release in slot_put() */
+	uint64_t drops = __atomic_load_n(&tlb->drops, __ATOMIC_ACQUIRE);
 	/* pairs with the release in node_retire() */
 	uint64_t gen = __atomic_load_n(&tlb->gen, __ATOMIC_ACQUIRE);
 
-	if (__builtin_expect(gen != hints->gen, 0)) {
+	if (__builtin_expect(gen == hints->gen && drops == hints->drops, 1))
+		return true;
+	if (gen != hints->gen)
 		iotlb_hints_init(hints);
-		hints->gen = gen;
-	}
+	hints->gen = gen;
+	hints->drops = drops;
+	return false;
 }
 
 /**

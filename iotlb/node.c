@@ -140,10 +140,13 @@ static void slot_dispose(struct iotlb_ctl *ctl, uint64_t slot)
 void slot_put(struct iotlb_ctl *ctl, struct iotlb_node *node, unsigned int i, uint64_t slot)
 {
 	uint64_t old = node->slot[i];
+	bool dropped = old && !(old & IOTLB_SLOT_TABLE) && old != slot;
 
-	ctl->replaced |= old && !(old & IOTLB_SLOT_TABLE) && old != slot;
+	ctl->replaced |= dropped;
 	/* pairs with the acquires in iotlb_hint_find() and walk() */
 	__atomic_store_n(&node->slot[i], slot, __ATOMIC_RELEASE);
+	if (dropped) /* pairs with the acquire in iotlb_hints_check() */
+		__atomic_store_n(&ctl->tlb.drops, ctl->tlb.drops + 1, __ATOMIC_RELEASE);
 
 	node->n_tables += !!(slot & IOTLB_SLOT_TABLE) - !!(old & IOTLB_SLOT_TABLE);
 	node->n_leaves += (slot && !(slot & IOTLB_SLOT_TABLE)) - (old && !(old & IOTLB_SLOT_TABLE));

@@ -13,7 +13,8 @@
  *
  * A reader works in bursts as a poll-mode thread does: check the hints, look up
  * some addresses, look at the memory, look at it again at the end, report
- * quiescence.
+ * quiescence.  What it found in its last burst it looks at once more in the next
+ * if the check allows that.
  */
 #ifndef VUNETD_IOTLB_RACE_H
 #define VUNETD_IOTLB_RACE_H
@@ -42,22 +43,25 @@ struct race {
 	size_t n_pages;
 	/* atomics, relaxed: */
 	uint64_t n_hits;
+	uint64_t n_kept; /* pieces looked at in a later burst, too */
 	uint64_t n_bad;
 	int stop;
+};
+
+/* A piece of memory a reader found */
+struct held {
+	uint64_t iova;
+	uint64_t len;
+	const uint8_t *host;
 };
 
 struct reader {
 	struct race *race;
 	pthread_t thread;
 	unsigned int id;
+	unsigned int n_held;
+	struct held held[BURST];
 	struct iotlb_hints hints;
-};
-
-/* A piece of memory a reader holds until the end of its burst */
-struct held {
-	uint64_t iova;
-	uint64_t len;
-	const uint8_t *host;
 };
 
 static inline struct rte_rcu_qsbr *qsbr_new(unsigned int n)
@@ -100,14 +104,27 @@ static inline bool held_is_sound(const struct held *h)
 	return true;
 }
 
+/* How many of the pieces a reader has are not sound */
+static inline unsigned int reader_look(const struct reader *r)
+{
+	unsigned int n_bad = 0;
+
+	for (unsigned int i = 0; i < r->n_held; i++)
+		n_bad += !held_is_sound(&r->held[i]);
+	return n_bad;
+}
+
 /* One burst; returns how many pieces were not sound */
 static inline unsigned int reader_burst(struct reader *r, uint64_t *rng, uint64_t *ret_hits)
 {
-	struct held held[BURST];
-	unsigned int n = 0, n_bad = 0;
+	unsigned int n_bad = 0;
 
 	thread_role_assume(&pmd_role);
-	iotlb_hints_check(r->race->tlb, &r->hints);
+	if (iotlb_hints_check(r->race->tlb, &r->hints)) {
+		n_bad = reader_look(r);
+		__atomic_fetch_add(&r->race->n_kept, r->n_held, __ATOMIC_RELAXED);
+	}
+	r->n_held = 0;
 	for (unsigned int i = 0; i < BURST; i++) {
 		uint64_t iova = r->race->pages[random_below(rng, r->race->n_pages)] * PAGE +
 				random_below(rng, PAGE - 8);
@@ -116,15 +133,13 @@ static inline unsigned int reader_burst(struct reader *r, uint64_t *rng, uint64_
 
 		if (!host)
 			continue;
-		held[n] = (struct held){iova, got, host};
-		n_bad += !held_is_sound(&held[n++]);
+		r->held[r->n_held] = (struct held){iova, got, host};
+		n_bad += !held_is_sound(&r->held[r->n_held++]);
 	}
 	if (random_below(rng, 8) == 0)
 		sched_yield(); /* let the writer run while pieces are held */
-	for (unsigned int i = 0; i < n; i++)
-		n_bad += !held_is_sound(&held[i]);
-	*ret_hits += n;
-	return n_bad;
+	*ret_hits += r->n_held;
+	return n_bad + reader_look(r);
 }
 
 static inline void *reader_main(void *arg)
@@ -135,6 +150,7 @@ static inline void *reader_main(void *arg)
 	unsigned int n_bad;
 
 	iotlb_hints_init(&r->hints);
+	r->n_held = 0;
 	rte_rcu_qsbr_thread_online(race->qsbr, r->id);
 	while (!__atomic_load_n(&race->stop, __ATOMIC_RELAXED)) {
 		hits = 0;

@@ -22,6 +22,7 @@
 #define MAX_BOUND     700 /* entries: little more than a split takes */
 #define N_OPS	      4000
 #define N_HITS	      20000
+#define N_KEPT	      1000
 #define SECONDS	      1.0
 #define SECONDS_LIMIT 60.0 /* by then a machine that does anything has done it */
 
@@ -211,7 +212,8 @@ static bool seen_enough(const struct race *race, unsigned int n_ops, double sinc
 	if (!PROMISE_HOLDS)
 		return __atomic_load_n(&race->n_bad, __ATOMIC_RELAXED) > 0;
 	return n_ops >= N_OPS && seconds() - since >= SECONDS &&
-	       __atomic_load_n(&race->n_hits, __ATOMIC_RELAXED) >= N_HITS;
+	       __atomic_load_n(&race->n_hits, __ATOMIC_RELAXED) >= N_HITS &&
+	       __atomic_load_n(&race->n_kept, __ATOMIC_RELAXED) >= N_KEPT;
 }
 
 static void test_released_page_is_not_touched(void **state)
@@ -230,13 +232,15 @@ static void test_released_page_is_not_touched(void **state)
 		n_ops++;
 	}
 	readers_stop(&w.race, readers);
-	print_message("%u operations, %llu hits, %llu bad\n", n_ops,
-		      (unsigned long long)w.race.n_hits, (unsigned long long)w.race.n_bad);
+	print_message("%u operations, %llu hits, %llu kept, %llu bad\n", n_ops,
+		      (unsigned long long)w.race.n_hits, (unsigned long long)w.race.n_kept,
+		      (unsigned long long)w.race.n_bad);
 	writer_fini(&w);
 	assert_int_equal(w.race.n_bad == 0, PROMISE_HOLDS);
 	if (PROMISE_HOLDS) {
 		assert_true(n_ops >= N_OPS);
 		assert_true(w.race.n_hits >= N_HITS);
+		assert_true(w.race.n_kept >= N_KEPT);
 	}
 }
 
