@@ -59,7 +59,7 @@ def _machine(qemu, kvm, place, memory, append):
             "-qmp", f"unix:{place.socket('qmp')},server=on,wait=off",
             "-kernel", os.path.join(place.image, "vmlinuz"),
             "-initrd", os.path.join(place.image, "initrd"),
-            "-append", "console=ttyS0 no_timer_check sysrq_always_enabled" + append]
+            "-append", "console=ttyS0 no_timer_check" + append]
 
 
 def kernel_arguments(boot):
