@@ -104,7 +104,7 @@ $(FUZZERS): $(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/loa
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -Wl,--wrap=__asan_memcpy -o $@ $(filter %.o,$^) \
 		-lcmocka $(DAEMON_LIBS)
 
-$(BENCHES): $(O)/tests/bench/%: $(O)/tests/bench/%.o $(DATAPATH) $(IOTLB)
+$(BENCHES) $(O)/tests/bench/bare_device: $(O)/tests/bench/%: $(O)/tests/bench/%.o $(DATAPATH) $(IOTLB)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(DPDK_LIBS) -lpthread
 
@@ -121,7 +121,7 @@ demo: ## install what is missing, build, and show packets on their way for some 
 test: ## install what is missing, build, and run every test
 	$(Q)tests/setup.sh test lint fuzz
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) BUILD=release all
-	$(Q)tests/run.sh unit asan tsan nograce fuzz system abuse install qemu lint
+	$(Q)tests/run.sh unit asan tsan nograce fuzz system abuse install qemu bench lint
 
 .PHONY: check
 check: all ## run the fast tests: units and the daemon with the test guest
@@ -149,12 +149,20 @@ soak: all ## have guests come and go, and verify their traffic, for long (MINUTE
 
 REPEATS ?= 3
 
+.PHONY: benches
+benches: $(BENCHES) $(O)/tests/bench/bare_device
+
 .PHONY: bench
 bench: SECONDS ?= 1
 bench: all $(BENCHES) ## measure against dpdk-testpmd (SECONDS=1 REPEATS=3 CELLS="packed l2fwd 64")
 	$(Q)for bench in $(BENCHES); do echo "== $$bench"; $$bench || exit; done
 	$(Q)tests/bench/run.py --bin $(O) --seconds $(SECONDS) --repeats $(REPEATS) \
 		--output build/bench.md $(CELLS)
+
+.PHONY: bench-ceiling
+bench-ceiling: SECONDS ?= 1
+bench-ceiling: all $(O)/tests/bench/bare_device ## measure how fast any back-end could be (SECONDS=1 REPEATS=3 CELLS="packed tx")
+	$(Q)tests/bench/ceiling.py --bin $(O) --seconds $(SECONDS) --repeats $(REPEATS) $(CELLS)
 
 .PHONY: bench-instructions
 bench-instructions: $(O)/tests/bench/vq_bench ## count instructions per packet, the same on every run

@@ -3,7 +3,7 @@
 # run.sh - Run groups of tests and add them up
 #
 # usage: tests/run.sh GROUP...
-#   unit asan tsan nograce fuzz system abuse install qemu lint
+#   unit asan tsan nograce fuzz system abuse install qemu bench lint
 #
 # Prints a line for each test program or scenario, and the output of those that
 # fail; closes with "N passed, N failed" (", N skipped" where some could not run).
@@ -135,6 +135,8 @@ for group; do
 		;;
 	install) listed tests/system/test_install.sh ;;
 	qemu) listed make -s test-qemu ;;
+	# What they measure is for a quiet machine
+	bench) step "the benchmarks build" make -s -j"$(nproc)" benches ;;
 	lint)
 		step "clang-format finds nothing to change" make -s format-check
 		step "clang -Wthread-safety and clang-tidy find nothing" make -s lint

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""backends.py - vunetd and its peer, set up alike
+"""backends.py - vunetd, its peer, and the least one could be, set up alike
 
 Both get one poll-mode thread on the same processor, a burst of 32, the same
 port and the same amount of the same kind of memory.  The control threads share
@@ -152,3 +152,14 @@ class Testpmd(Backend):
 
     def ready(self):
         return super().ready() and "Press enter to exit" in self.text()
+
+
+class BareDevice(Backend):
+    """A device that does nothing but copy: what any back-end could reach at most."""
+
+    def __init__(self, name, directory, cpus, hugepages, binary):
+        super().__init__(name, directory, cpus, hugepages)
+        self.binary = binary
+
+    def command(self, cell):
+        return [self.binary, self.socket, str(cell.size), cell.mode, str(self.pmd)]

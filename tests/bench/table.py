@@ -16,11 +16,12 @@ def _percent(ratio):
     return f"{100 * (ratio - 1):+.1f} %" if ratio else "-"
 
 
-def _rate(rates):
-    mpps = median(rates) if rates else None
-    if mpps is None:
+def mpps(rates):
+    """The median of rates, to three digits."""
+    if not rates:
         return "-"
-    return f"{mpps:.3f}" if mpps < 10 else f"{mpps:.2f}"
+    rate = median(rates)
+    return f"{rate:.3f}" if rate < 10 else f"{rate:.2f}"
 
 
 def _span(trips):
@@ -37,11 +38,19 @@ def _part(ratio, rounds):
 def _row(cell, results):
     ratio = results.ratio(cell)
     return [cell.ring, cell.mode, str(cell.size), cell.viommu, cell.maps,
-            _rate(results.rates(cell, results.ours)), _rate(results.rates(cell, results.theirs)),
+            mpps(results.rates(cell, results.ours)), mpps(results.rates(cell, results.theirs)),
             f"{ratio:.2f}" if ratio else "-",
             *(_part(*results.ratio_where(cell, place)) for place in ("near", "far")),
             _percent(results.cost(cell, results.ours)),
             _percent(results.cost(cell, results.theirs)), _span(sum(results.trips, []))]
+
+
+def layout(head, rows):
+    """Turn rows of words into a table in Markdown."""
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join("| " + " | ".join(word.ljust(width) for word, width in zip(line, widths))
+                     + " |" for line in lines)
 
 
 def markdown(groups):
@@ -52,10 +61,7 @@ def markdown(groups):
     head = _head(results.ours, results.theirs)
     rows = [_row(cell, results) for cell, results in groups.items()
             if results.rates(cell, results.ours) or results.rates(cell, results.theirs)]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join("| " + " | ".join(word.ljust(width) for word, width in zip(line, widths))
-                     + " |" for line in lines)
+    return layout(head, rows)
 
 
 def _first(path, key):
