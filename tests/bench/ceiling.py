@@ -15,7 +15,7 @@ from statistics import median
 
 from backends import BareDevice, BenchError, Testpmd, Vunetd
 from cells import matching
-from run import hugepages_free, processors, round_trip
+from run import complaining, hugepages_free, processors, round_trip
 from table import layout, machine, mpps
 from turns import take_turns
 
@@ -94,14 +94,5 @@ def run(args):
     return 1 if any("-" in words for words in rows) else 0
 
 
-def main():
-    """Complain in one line about what cannot be done."""
-    try:
-        return run(parse())
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(complaining(lambda: run(parse())))

@@ -201,14 +201,14 @@ def run(args):
     return 0 if all(group.ratio(cell) for cell, group in results.items()) else 1
 
 
-def main():
-    """Complain in one line about what cannot be done."""
+def complaining(work):
+    """Do what returns an exit status; complain in one line about what cannot be done."""
     try:
-        return run(parse())
+        return work()
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(complaining(lambda: run(parse())))
