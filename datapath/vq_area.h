@@ -5,8 +5,9 @@
  * ===================
  * An area is contiguous in IOVA space and may change host page at any byte.  A
  * *window* is the part of it last translated: an access within the window is one
- * compare.  It stays open from call to call until the IOTLB loses a mapping.  An access beside it moves the window; one that
- * straddles two host pieces is done byte by byte into or out of a local.
+ * compare.  It stays open from call to call until the IOTLB loses a mapping.  An
+ * access beside it moves the window; one that straddles two host pieces is done
+ * byte by byte into or out of a local.
  *
  * What is read from guest memory passes through an empty asm statement, so that
  * the compiler must keep the copy and cannot read the guest's memory again
