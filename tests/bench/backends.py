@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """backends.py - vunetd, its peer, and the least one could be, set up alike
 
-Both get one poll-mode thread on the same processor, a burst of 32, the same
-port and the same amount of the same kind of memory.  The control threads share
+Each gets one poll-mode thread on the same processor and a burst of 32; vunetd and
+its peer the same port and the same amount of the same kind of memory.  The control threads share
 the guest's processor.  Whoever's turn it is not is stopped by a signal.
 """
 
@@ -33,7 +33,7 @@ def _die_with_parent():
 class Backend:
     """One run of a backend in a directory of its own."""
 
-    def __init__(self, name, directory, cpus, hugepages):
+    def __init__(self, name, directory, cpus, hugepages, binary=None):
         self.name = name
         self.directory = os.path.join(directory, name)
         os.makedirs(self.directory, exist_ok=True)
@@ -41,6 +41,7 @@ class Backend:
         self.log = os.path.join(self.directory, "log")
         self.pmd, self.main = cpus
         self.hugepages = hugepages
+        self.binary = binary
         self.process = None
 
     def command(self, cell):
@@ -116,10 +117,6 @@ class Backend:
 class Vunetd(Backend):
     """Our daemon."""
 
-    def __init__(self, name, directory, cpus, hugepages, binary):
-        super().__init__(name, directory, cpus, hugepages)
-        self.binary = binary
-
     def command(self, cell):
         path = os.path.join(self.directory, "vunetd.conf")
         with open(path, "w", encoding="ascii") as conf:
@@ -156,10 +153,6 @@ class Testpmd(Backend):
 
 class BareDevice(Backend):
     """A device that does nothing but copy: what any back-end could reach at most."""
-
-    def __init__(self, name, directory, cpus, hugepages, binary):
-        super().__init__(name, directory, cpus, hugepages)
-        self.binary = binary
 
     def command(self, cell):
         return [self.binary, self.socket, str(cell.size), cell.mode, str(self.pmd)]

@@ -11,12 +11,12 @@ import argparse
 import os
 import sys
 import tempfile
-from statistics import median
 
 from backends import BareDevice, BenchError, Testpmd, Vunetd
 from cells import matching
+from results import Results
 from run import complaining, hugepages_free, processors, round_trip
-from table import layout, machine, mpps
+from table import layout, machine, mpps, span, times
 from turns import take_turns
 
 HEAD = ["ring", "mode", "bytes", "vunetd Mpps", "testpmd Mpps", "bare Mpps", "vunetd / testpmd",
@@ -45,37 +45,31 @@ def contenders(args, directory, cpus):
 
 
 def measure(cell, backends, args, cpus):
-    """Have all do a cell's work, return [{name: rate}] and the round trips beside."""
+    """Have all do a cell's work, return the Results of vunetd and of the bare device."""
     command = [os.path.join(args.bin, "vunet-guest"), "--pages", "4k"]
-    rounds, trips = [], [round_trip(args, cpus)]
+    both = [Results(name, TESTPMD) for name in (VUNETD, BARE)]
     try:
         for backend in backends:
             backend.start(cell)
             backend.pause()
         for _ in range(args.repeats):
+            before = round_trip(args, cpus)
             runs = take_turns([(cell, backend) for backend in backends], command, "4k",
                               args.seconds)
-            rounds.append({name: run.rate for (_, name), run in runs.items()})
-            trips.append(round_trip(args, cpus))
+            trips = [before, round_trip(args, cpus)]
+            for results in both:
+                results.add(runs, trips)
     finally:
         for backend in backends:
             backend.stop()
-    return rounds, trips
+    return both
 
 
-def ratio(rounds, what):
-    """Median of a rate against the peer's, of the rounds that have both."""
-    ratios = [rates[what] / rates[TESTPMD] for rates in rounds
-              if what in rates and rates.get(TESTPMD)]
-    return f"{median(ratios):.2f}" if ratios else "-"
-
-
-def row(cell, rounds, trips):
+def row(cell, vunetd, bare):
     """A line of the table."""
-    rates = [mpps([rates[name] for rates in rounds if name in rates])
-             for name in (VUNETD, TESTPMD, BARE)]
-    return [cell.ring, cell.mode, str(cell.size), *rates, ratio(rounds, VUNETD),
-            ratio(rounds, BARE), f"{min(trips):.0f}-{max(trips):.0f}"]
+    return [cell.ring, cell.mode, str(cell.size),
+            *(mpps(vunetd.rates(cell, name)) for name in (VUNETD, TESTPMD, BARE)),
+            times(vunetd.ratio(cell)), times(bare.ratio(cell)), span(sum(vunetd.trips, []))]
 
 
 def run(args):

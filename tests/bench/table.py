@@ -24,10 +24,15 @@ def mpps(rates):
     return f"{rate:.3f}" if rate < 10 else f"{rate:.2f}"
 
 
-def _span(trips):
+def span(trips):
     """Least and largest of some numbers, or the one they agree on."""
     low, high = round(min(trips)), round(max(trips))
     return f"{low}-{high}" if high > low else str(low)
+
+
+def times(ratio):
+    """A ratio, or that there is none."""
+    return f"{ratio:.2f}" if ratio else "-"
 
 
 def _part(ratio, rounds):
@@ -36,13 +41,12 @@ def _part(ratio, rounds):
 
 
 def _row(cell, results):
-    ratio = results.ratio(cell)
     return [cell.ring, cell.mode, str(cell.size), cell.viommu, cell.maps,
             mpps(results.rates(cell, results.ours)), mpps(results.rates(cell, results.theirs)),
-            f"{ratio:.2f}" if ratio else "-",
+            times(results.ratio(cell)),
             *(_part(*results.ratio_where(cell, place)) for place in ("near", "far")),
             _percent(results.cost(cell, results.ours)),
-            _percent(results.cost(cell, results.theirs)), _span(sum(results.trips, []))]
+            _percent(results.cost(cell, results.theirs)), span(sum(results.trips, []))]
 
 
 def layout(head, rows):
