@@ -82,7 +82,7 @@ void iotlb_free(struct iotlb *tlb)
 int iotlb_map(struct iotlb *tlb, uint64_t iova, uint64_t size, void *host, uint8_t perm)
 {
 	struct iotlb_ctl *ctl = ctl_of(tlb);
-	uint64_t last, n_wanted;
+	uint64_t last, n_wanted, drops = tlb->drops;
 	int err;
 
 	if (!range_last(iova, size, &last) || !perm || (perm & ~IOTLB_SLOT_PERMS) ||
@@ -93,14 +93,13 @@ int iotlb_map(struct iotlb *tlb, uint64_t iova, uint64_t size, void *host, uint8
 		return -ENOSPC;
 	retired_limit(ctl);
 	ctl->spare = ctl->max_entries - n_wanted;
-	ctl->replaced = false;
 	err = range_map(ctl, iova, last, (uintptr_t)host, perm);
 	if (err) /* leave no part that says what was replaced */
 		range_unmap(ctl, iova, last);
 	stat_add(&ctl->stats.maps, 1);
 	/* pairs with the acquire in iotlb_fills() */
 	__atomic_store_n(&tlb->fills, tlb->fills + 1, __ATOMIC_RELEASE);
-	return err ? err : ctl->replaced;
+	return err ? err : tlb->drops != drops;
 }
 
 int iotlb_unmap(struct iotlb *tlb, uint64_t iova, uint64_t size)

@@ -101,7 +101,6 @@ TAILQ_HEAD(node_queue, iotlb_node);
  * @max_entries: Bound on stats.entries
  * @max_nodes:	Bound on stats.nodes
  * @spare:	Entries that the range being mapped leaves for others
- * @replaced:	A leaf or fragment list gave way since this map began
  * @keep_first:	From here ...
  * @keep_last:	... to here eviction takes nothing: what this call filled already
  * @leafy:	Nodes with leaves, oldest fill first
@@ -121,7 +120,6 @@ struct iotlb_ctl {
 	uint64_t max_entries;
 	uint64_t max_nodes;
 	uint64_t spare;
-	bool replaced;
 	uint64_t keep_first;
 	uint64_t keep_last;
 	struct node_queue leafy;

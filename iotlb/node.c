@@ -142,7 +142,6 @@ void slot_put(struct iotlb_ctl *ctl, struct iotlb_node *node, unsigned int i, ui
 	uint64_t old = node->slot[i];
 	bool dropped = old && !(old & IOTLB_SLOT_TABLE) && old != slot;
 
-	ctl->replaced |= dropped;
 	/* pairs with the acquires in iotlb_hint_find() and walk() */
 	__atomic_store_n(&node->slot[i], slot, __ATOMIC_RELEASE);
 	if (dropped) /* pairs with the acquire in iotlb_hints_check() */
